@@ -1,0 +1,100 @@
+package jml
+
+// BlockReason says why a journey stands still. The words are part of the API:
+// they show in search attributes, so they carry nothing personal.
+type BlockReason string
+
+// The reasons.
+const (
+	ReasonUserNotFound          BlockReason = "userNotFound"
+	ReasonUserNotReady          BlockReason = "userNotReady"
+	ReasonUserAmbiguous         BlockReason = "userAmbiguous"
+	ReasonUserDisabled          BlockReason = "userDisabled"
+	ReasonUserExternal          BlockReason = "userExternal"
+	ReasonUserPrivileged        BlockReason = "userPrivileged"
+	ReasonPolicyDisabled        BlockReason = "policyDisabled"
+	ReasonLifetimeOutsidePolicy BlockReason = "lifetimeOutsidePolicy"
+	ReasonMultiUseNotAllowed    BlockReason = "multiUseNotAllowed"
+	ReasonOutOfScope            BlockReason = "outOfScope"
+	ReasonForeignPass           BlockReason = "foreignPass"
+	ReasonPassHeldElsewhere     BlockReason = "passHeldElsewhere"
+	ReasonNoRecipient           BlockReason = "noRecipient"
+	ReasonMessageRefused        BlockReason = "messageRefused"
+	ReasonChannelUnavailable    BlockReason = "channelUnavailable"
+	ReasonPermissionMissing     BlockReason = "permissionMissing"
+	ReasonGraphUnavailable      BlockReason = "graphUnavailable"
+	ReasonAuditUnavailable      BlockReason = "auditUnavailable"
+	ReasonUnknownRefusal        BlockReason = "unknownRefusal"
+	ReasonPassLost              BlockReason = "passLost"
+	ReasonInternal              BlockReason = "internal"
+)
+
+// Block tells why a journey stands still and what to do about it. Nothing in it
+// is personal.
+type Block struct {
+	Reason BlockReason `json:"reason"`
+	Detail string      `json:"detail,omitempty"` // status, code, request-id, limits
+	Advice string      `json:"advice"`           // what an operator does next
+}
+
+// Blocked returns the Block for reason, with its advice.
+func Blocked(reason BlockReason, detail string) *Block {
+	return &Block{Reason: reason, Detail: detail, Advice: advice(reason)}
+}
+
+// String gives the reason and its detail.
+func (b Block) String() string {
+	if b.Detail == "" {
+		return string(b.Reason)
+	}
+	return string(b.Reason) + " (" + b.Detail + ")"
+}
+
+// advice returns the sentence an operator acts on. All of them end in the
+// journey going on by itself: every reason is looked at again.
+func advice(r BlockReason) string {
+	switch r {
+	case ReasonUserNotFound:
+		return "No Entra user carries this employee id yet. Create the account, or set its employeeId (or the attribute the source matches by); Firstpass goes on by itself."
+	case ReasonUserNotReady:
+		return "The user is new and Entra's authentication service does not know it yet. Nothing to do: this passes within minutes."
+	case ReasonUserAmbiguous:
+		return "More than one Entra user carries this employee id. Clear it from the wrong ones."
+	case ReasonUserDisabled:
+		return "The Entra account is disabled. Enable it before the start."
+	case ReasonUserExternal:
+		return "The user is a guest from another tenant; Entra gives those no pass. Correct the match, or cancel this joiner."
+	case ReasonUserPrivileged:
+		return "The user holds a directory role or a role-assignable group. Firstpass makes no pass for privileged people: onboard this person by hand, then cancel this joiner; or remove the role."
+	case ReasonPolicyDisabled:
+		return "The tenant's Temporary Access Pass policy is off. Enable it under Entra, Authentication methods, Policies."
+	case ReasonLifetimeOutsidePolicy:
+		return "The profile's lifetime lies outside the tenant's policy. Change the policy, or change the profile, cancel this joiner and start it anew."
+	case ReasonMultiUseNotAllowed:
+		return "The tenant allows one-time passes only. Change the policy, or set one_time on the profile, cancel this joiner and start it anew."
+	case ReasonOutOfScope:
+		return "The tenant's Temporary Access Pass policy does not take in this user. Add the user to an included group, or take it out of the excluded one."
+	case ReasonForeignPass:
+		return "The user has a live pass that Firstpass did not make; somebody may hold its code. Delete it in Entra, or let it expire."
+	case ReasonPassHeldElsewhere:
+		return "Another journey holds the pass of this user. Find it with firstpass list; cancel the one that is wrong."
+	case ReasonNoRecipient:
+		return "HR gave no usable address for this profile's recipient. Add it in the HR system; Firstpass goes on when HR sends it."
+	case ReasonMessageRefused:
+		return "The channel refuses the message. Correct the address in HR, or the channel's sender and key; see firstpass check."
+	case ReasonChannelUnavailable:
+		return "The channel does not answer or is throttled. Nothing to do unless it lasts: see firstpass check."
+	case ReasonPermissionMissing:
+		return "Graph denies the call. Run firstpass check: it names the permission that is missing. For a user in a restricted administrative unit, grant the role there."
+	case ReasonGraphUnavailable:
+		return "Microsoft Graph does not answer or is throttled. Nothing to do unless it lasts."
+	case ReasonAuditUnavailable:
+		return "The audit file can't be written, and without an audit line there is no pass. Mend the disk or the path in audit.file."
+	case ReasonPassLost:
+		return "The workflow that owned the pass ended before it was done; the pass has been revoked. Nothing to do: a new one is issued."
+	case ReasonUnknownRefusal:
+		return "Graph refuses the pass for a reason we do not know. Look the request-id up in Entra's audit log, and report it to us."
+	default:
+		return "An unforeseen error. The workers' log has it under this reference; Firstpass tries again by itself."
+	}
+}

@@ -1,0 +1,182 @@
+package jml
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// User is the part of an Entra user object that decisions need.
+type User struct {
+	ID      string `json:"id"`
+	UPN     string `json:"upn"`
+	Enabled bool   `json:"enabled"`
+	// External is a guest whose sign-in lives in another tenant. Entra refuses
+	// passes for those, not for internal guests.
+	// https://learn.microsoft.com/entra/identity/authentication/howto-authentication-temporary-access-pass
+	External bool `json:"external"`
+}
+
+// Privilege says why a user counts as privileged. The zero value: he does not.
+type Privilege struct {
+	Roles            int `json:"roles"`             // directory roles held, scoped ones included
+	RoleGroups       int `json:"role_groups"`       // role-assignable groups he is in
+	RoleGroupsOwning int `json:"role_groups_owned"` // role-assignable groups he owns
+}
+
+// Any reports whether there is any privilege.
+func (p Privilege) Any() bool { return p.Roles+p.RoleGroups+p.RoleGroupsOwning > 0 }
+
+// PassPolicy is the tenant's configuration of the Temporary Access Pass method.
+type PassPolicy struct {
+	Enabled       bool          `json:"enabled"`
+	Minimum       time.Duration `json:"minimum"`
+	Default       time.Duration `json:"default"`
+	Maximum       time.Duration `json:"maximum"`
+	OneTimeOnly   bool          `json:"one_time_only"`
+	AllUsers      bool          `json:"all_users"`
+	IncludeGroups []string      `json:"include_groups,omitempty"`
+	IncludeUsers  []string      `json:"include_users,omitempty"`
+	ExcludeGroups []string      `json:"exclude_groups,omitempty"`
+	ExcludeUsers  []string      `json:"exclude_users,omitempty"`
+}
+
+// Pass is a Temporary Access Pass without its passcode.
+type Pass struct {
+	MethodID        string        `json:"method_id"`
+	CreatedAt       time.Time     `json:"created_at"`
+	StartAt         time.Time     `json:"start_at"`
+	Lifetime        time.Duration `json:"lifetime"`
+	OneTime         bool          `json:"one_time"`
+	UsabilityReason string        `json:"usability_reason"`
+	RequestID       string        `json:"request_id,omitempty"` // Graph's, of the call that told us
+}
+
+// EndsAt returns when the pass expires.
+func (p Pass) EndsAt() time.Time { return p.StartAt.Add(p.Lifetime) }
+
+// UsableFrom returns the first moment the pass can work: its start, or its
+// creation where that is later.
+func (p Pass) UsableFrom() time.Time {
+	if p.CreatedAt.After(p.StartAt) {
+		return p.CreatedAt
+	}
+	return p.StartAt
+}
+
+// Used reports whether a one-time pass has been used up. For a multi-use pass
+// Graph v1.0 does not tell.
+func (p Pass) Used() bool { return strings.EqualFold(p.UsabilityReason, "OneTimeUsed") }
+
+// Dead reports whether the pass can never work again. An unknown reason counts
+// as alive.
+func (p Pass) Dead() bool { return p.Used() || strings.EqualFold(p.UsabilityReason, "Expired") }
+
+// OutOfPolicy reports whether the tenant made the pass but won't let it work.
+func (p Pass) OutOfPolicy() bool { return strings.EqualFold(p.UsabilityReason, "DisabledByPolicy") }
+
+// PassRequest is the pass a journey wants.
+type PassRequest struct {
+	StartAt  time.Time     `json:"start_at"`
+	Lifetime time.Duration `json:"lifetime"`
+	OneTime  bool          `json:"one_time"`
+	// Since is when the journey began to want it. No pass of ours is older.
+	Since time.Time `json:"since"`
+}
+
+// clockSkew bounds how far the tenant's clock may stand from ours.
+const clockSkew = 2 * time.Minute
+
+// Matches reports whether p looks like the answer to r: the only way to tell
+// whose a pass is when the reply that would have named it was lost.
+func (r PassRequest) Matches(p Pass) bool {
+	if p.CreatedAt.Before(r.Since.Add(-clockSkew)) || p.Lifetime != r.Lifetime || p.OneTime != r.OneTime {
+		return false
+	}
+	if p.StartAt.Truncate(time.Second).Equal(r.StartAt.Truncate(time.Second)) {
+		return true
+	}
+	// A start that has come asks for a pass that is usable at once: Graph then
+	// answers with its own clock as the start.
+	return p.StartAt.After(r.StartAt) && p.StartAt.Sub(p.CreatedAt).Abs() < time.Minute
+}
+
+// TenantFacts is what preflight read of a tenant about one employee. Fields
+// behind the first fact that blocks stay empty: they are not read.
+type TenantFacts struct {
+	Users     []User
+	Policy    PassPolicy
+	InGroups  []string // of those the policy names
+	Privilege Privilege
+	Methods   []Method
+}
+
+// Verdict is what preflight decided.
+type Verdict struct {
+	User    User     `json:"user"`
+	Block   *Block   `json:"block,omitempty"`   // nil: go on
+	Already []Method `json:"already,omitempty"` // strong methods there from before: nothing to do
+}
+
+// CheckUser decides on the users found for an employee.
+func CheckUser(found []User) *Block {
+	switch {
+	case len(found) == 0:
+		return Blocked(ReasonUserNotFound, "")
+	case len(found) > 1:
+		return Blocked(ReasonUserAmbiguous, fmt.Sprintf("%d users match", len(found)))
+	case found[0].External:
+		return Blocked(ReasonUserExternal, "")
+	case !found[0].Enabled:
+		return Blocked(ReasonUserDisabled, "")
+	}
+	return nil
+}
+
+// CheckPolicy decides whether the tenant lets anybody have the pass p asks for.
+func CheckPolicy(pol PassPolicy, p Profile) *Block {
+	switch {
+	case !pol.Enabled:
+		return Blocked(ReasonPolicyDisabled, "")
+	case p.Lifetime < pol.Minimum || p.Lifetime > pol.Maximum:
+		return Blocked(ReasonLifetimeOutsidePolicy,
+			fmt.Sprintf("profile %s asks %s, the tenant allows %s to %s", p.Name, p.Lifetime, pol.Minimum, pol.Maximum))
+	case !p.OneTime && pol.OneTimeOnly:
+		return Blocked(ReasonMultiUseNotAllowed, "")
+	}
+	return nil
+}
+
+// CheckScope decides whether the policy's targets take in the user, who is a
+// member of inGroups. Exclusion wins.
+func CheckScope(pol PassPolicy, userID string, inGroups []string) *Block {
+	in := func(id string, list []string) bool {
+		for _, v := range list {
+			if strings.EqualFold(v, id) {
+				return true
+			}
+		}
+		return false
+	}
+	out := in(userID, pol.ExcludeUsers)
+	for _, g := range pol.ExcludeGroups {
+		out = out || in(g, inGroups)
+	}
+	included := pol.AllUsers || in(userID, pol.IncludeUsers)
+	for _, g := range pol.IncludeGroups {
+		included = included || in(g, inGroups)
+	}
+	if out || !included {
+		return Blocked(ReasonOutOfScope, "")
+	}
+	return nil
+}
+
+// CheckPrivilege refuses holders of directory roles and of role-assignable
+// groups: Graph's application permission would let us make them a pass.
+func CheckPrivilege(p Privilege) *Block {
+	if p.Any() {
+		return Blocked(ReasonUserPrivileged, "")
+	}
+	return nil
+}
