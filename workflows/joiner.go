@@ -251,6 +251,7 @@ func (j *joiner) pass(ctx workflow.Context) (Stage, *jml.Block) {
 	err := child.Get(ctx, &result)
 	j.passID = ""
 	if err != nil && !temporal.IsCanceledError(err) {
+		workflow.GetLogger(ctx).Error("the pass workflow did not end by itself", "ref", j.in.Ref, "error", err)
 		return "", j.sweep(ctx, in)
 	}
 	j.lastPass = &result

@@ -1,0 +1,51 @@
+# make help lists the targets. Go, git and make are all that is needed.
+SHELL := /bin/bash
+GO    ?= go
+# No C compiler is needed, and none is used where there is one: what is tested
+# is what the image runs.
+export CGO_ENABLED ?= 0
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+
+.DEFAULT_GOAL := help
+.PHONY: help build dev demo test test-product test-dev lint race histories clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/firstpass, the product
+	@echo "compiling firstpass (the first time: about five minutes and 6 GiB, for the Graph SDK)"
+	@$(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/firstpass ./cmd/firstpass
+
+bin/firstpass-dev: build
+	@echo "compiling the development world (the first time: about ten minutes, for the Temporal server)"
+	@$(GO) build -C cmd/dev -o ../../bin/firstpass-dev .
+
+.PHONY: bin/firstpass-dev
+
+demo: bin/firstpass-dev ## one joiner from HR webhook to revoked pass, told step by step
+	@bin/firstpass-dev demo --firstpass bin/firstpass
+
+dev: bin/firstpass-dev ## the same world, left running; state in .dev
+	@bin/firstpass-dev run --firstpass bin/firstpass
+
+test: test-product test-dev ## every test, a real Temporal server included
+
+test-product:
+	$(GO) test ./...
+
+test-dev:
+	$(GO) test -C cmd/dev ./...
+
+lint: ## vet, workflowcheck and golangci-lint
+	$(GO) vet ./...
+	$(GO) run -modfile tools/go.mod go.temporal.io/sdk/contrib/tools/workflowcheck ./workflows/... ./worker/...
+	$(GO) run -modfile tools/go.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint run
+
+race: ## the product's tests under the race detector (needs a C compiler; compiles everything anew)
+	CGO_ENABLED=1 $(GO) test -race -vet=off ./...
+
+histories: ## record the histories that the replay tests use
+	FIRSTPASS_RECORD=1 $(GO) test -C cmd/dev -run 'TestRecordHistories' -count=1 .
+
+clean: ## remove what was built and the development world's state
+	rm -rf bin .dev

@@ -1,0 +1,170 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/secret"
+	"firstpass.internal/workflows"
+)
+
+// IssuePass implements workflows.Activities: it makes the pass and hands its
+// passcode to the channel, in one activity, because the passcode may not cross
+// into a result. Graph's create call has no idempotency key and answers with
+// the passcode once, so everything rests on what a try finds when it begins.
+//
+// What a crash leaves behind, and what the next try does:
+//
+//   - before the create call: nothing. The next try starts afresh.
+//   - during it, or before the reply is read: perhaps a pass whose code nobody
+//     has seen. The next try lists the user's pass, knows it by what was asked
+//     for (PassRequest.Matches), destroys it, reads back that it is gone, and
+//     makes another.
+//   - after the reply, before the hand-over: the same.
+//   - during the hand-over, or before Temporal has the result: the checkpoint
+//     names the pass, and its code may have been seen. It is never replaced
+//     silently: if it has been used, it was handed over, and that is the
+//     result. Otherwise it is destroyed, and the message about the next one
+//     says that an earlier one no longer works.
+//   - in the end without success: the workflow revokes whatever matches.
+//
+// A pass on the user that is none of these is somebody else's. It is left
+// alone, and the journey is blocked until it is gone.
+//
+// A worker that was frozen, not dead, may wake when another try is under way.
+// It fails at its next checkpoint, which Temporal refuses for an old try, and
+// destroys what it made.
+func (a *Activities) IssuePass(ctx context.Context, in workflows.IssueInput) (workflows.IssueResult, error) {
+	defer a.marks.Keep(ctx)()
+	result, err := a.issue(ctx, in)
+	if err != nil {
+		a.log.Warn("issue failed", "ref", in.Ref, "error", err)
+		return workflows.IssueResult{}, toTemporal(err)
+	}
+	return result, nil
+}
+
+func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workflows.IssueResult, error) {
+	var none workflows.IssueResult
+	last, err := a.marks.Load(ctx)
+	if err != nil {
+		return none, err
+	}
+	// A pass that can't be delivered is worse than none, so the message is
+	// made ready before the pass is.
+	if err := a.deliverable(ctx, in.Notice, last); err != nil {
+		return none, err
+	}
+	seen, err := a.clear(ctx, in, last)
+	if err != nil {
+		return none, err
+	}
+	if seen != nil {
+		return workflows.IssueResult{Pass: *seen, HandedOverAt: a.now().UTC()}, nil
+	}
+	// Once a message may have gone out, the next one says so.
+	in.Notice.Replaces = in.Notice.Replaces || last.MethodID != ""
+
+	// The audit and the checkpoint stand before the act. Keeping the last
+	// method id in the checkpoint keeps "may have been seen" true for all later
+	// tries.
+	if err := a.record(ctx, audit.Entry{Event: audit.EventPassIssue, Ref: in.Ref, UserID: in.UserID}); err != nil {
+		return none, err
+	}
+	if err := a.marks.Save(ctx, Checkpoint{Minting: true, MethodID: last.MethodID}); err != nil {
+		return none, err
+	}
+	pass, code, err := a.dir.CreatePass(ctx, in.UserID, in.Request, a.now())
+	if err != nil {
+		return none, err
+	}
+	result, err := a.handOver(ctx, in, pass, code)
+	if err != nil {
+		// Nobody needs this pass any more. If this fails too, the next try or
+		// the workflow does it.
+		a.destroy(context.WithoutCancel(ctx), in, pass.MethodID)
+		return none, err
+	}
+	return result, nil
+}
+
+// deliverable finds what would keep the message from going out. On later tries
+// it asks the provider too: a channel that is down should not cost a pass per
+// try.
+func (a *Activities) deliverable(ctx context.Context, n jml.Notice, last Checkpoint) error {
+	n.From, n.Until = a.now(), a.now().Add(time.Hour) // only to render; the tenant decides
+	if err := a.send.Check(ctx, n); err != nil {
+		return err
+	}
+	if !last.Minting {
+		return nil
+	}
+	return a.send.Probe(ctx, n.Channel, &n)
+}
+
+// clear makes sure that the user has no pass: it destroys what is ours and
+// nobody can use. It returns the pass of an earlier try if that has been used,
+// and so was handed over.
+func (a *Activities) clear(ctx context.Context, in workflows.IssueInput, last Checkpoint) (used *jml.Pass, err error) {
+	passes, err := a.dir.Passes(ctx, in.UserID)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range passes {
+		handed := last.MethodID != "" && p.MethodID == last.MethodID
+		switch {
+		case handed && p.Used():
+			return &p, nil
+		case p.Dead(), handed, last.Minting && in.Request.Matches(p):
+		default:
+			return nil, &blocked{jml.Blocked(jml.ReasonForeignPass, "usable until "+p.EndsAt().UTC().Format(time.RFC3339))}
+		}
+		if _, err := a.end(ctx, in.Ref, in.UserID, []string{p.MethodID}, "left by an earlier try or dead"); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// handOver gives the passcode to the channel. This function and CreatePass are
+// the only places of the worker that hold it.
+func (a *Activities) handOver(ctx context.Context, in workflows.IssueInput, pass jml.Pass, code secret.Passcode) (workflows.IssueResult, error) {
+	var none workflows.IssueResult
+	if err := a.record(ctx, audit.Entry{Event: audit.EventPassIssued, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: pass.RequestID}); err != nil {
+		return none, err
+	}
+	if pass.OutOfPolicy() {
+		// The tenant made a pass that will not work: the person would stand
+		// before a closed door.
+		return none, &blocked{jml.Blocked(jml.ReasonOutOfScope, "request-id "+pass.RequestID)}
+	}
+	notice := in.Notice
+	notice.From, notice.Until = pass.UsableFrom(), pass.EndsAt()
+	if err := a.record(ctx, audit.Entry{Event: audit.EventPassHandover, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID}); err != nil {
+		return none, err
+	}
+	if err := a.marks.Save(ctx, Checkpoint{Minting: true, MethodID: pass.MethodID}); err != nil {
+		return none, err
+	}
+	receipt, err := a.send.Send(ctx, notice, code)
+	if err != nil {
+		return none, err
+	}
+	// The act is done and was announced; a line about its success that can't be
+	// written is no reason to take the pass away again. record has logged it.
+	_ = a.record(ctx, audit.Entry{Event: audit.EventPassHandedOver, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: receipt.MessageID})
+	return workflows.IssueResult{Pass: pass, Receipt: receipt, HandedOverAt: a.now().UTC()}, nil
+}
+
+// destroy ends a pass that was not handed over, as well as it can.
+func (a *Activities) destroy(ctx context.Context, in workflows.IssueInput, methodID string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if _, err := a.end(ctx, in.Ref, in.UserID, []string{methodID}, "not handed over"); err != nil && !errors.Is(err, context.Canceled) {
+		a.log.Warn("a pass that was not handed over could not be destroyed yet; the next try or the workflow does it",
+			"ref", in.Ref, "error", err)
+	}
+}

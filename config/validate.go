@@ -1,0 +1,347 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"firstpass.internal/internal/jml"
+)
+
+// Bounds of a pass's lifetime in Graph: 10 minutes to 30 days.
+// https://learn.microsoft.com/graph/api/resources/temporaryaccesspassauthenticationmethod
+const (
+	minLifetime = 10 * time.Minute
+	maxLifetime = 30 * 24 * time.Hour
+)
+
+// validate reports what is wrong with a complete configuration. It is pure: no
+// file is looked at.
+func validate(c *Config) problems {
+	var p problems
+	p.temporal(c.Temporal)
+	p.graph(c.Graph)
+	p.intake(c.Intake)
+	p.organisation(c.Organisation)
+	p.channels(c.Channels)
+	p.sources(c)
+	p.profiles(c)
+	p.required("refs.key_file", c.Refs.KeyFile)
+	p.required("audit.file", c.Audit.File)
+	return p
+}
+
+func (p *problems) temporal(t Temporal) {
+	p.hostPort("temporal.address", t.Address)
+	p.required("temporal.namespace", t.Namespace)
+	p.required("temporal.task_queue", t.TaskQueue)
+	p.required("temporal.keyring_file", t.KeyringFile)
+	if !t.TLS.Enabled {
+		for _, k := range []struct{ key, value string }{
+			{"ca_file", t.TLS.CAFile}, {"certificate_file", t.TLS.CertificateFile},
+			{"key_file", t.TLS.KeyFile}, {"server_name", t.TLS.ServerName},
+		} {
+			if k.value != "" {
+				p.addIf("temporal.tls.enabled", "temporal.tls."+k.key, "has no effect while temporal.tls.enabled is false")
+			}
+		}
+		if t.APIKeyFile != "" {
+			p.addIf("temporal.tls.enabled", "temporal.api_key_file", "an API key must not travel in clear; set temporal.tls.enabled to true")
+		}
+	}
+	p.pair("temporal.tls", t.TLS.CertificateFile, t.TLS.KeyFile)
+}
+
+func (p *problems) graph(g Graph) {
+	p.root("graph.endpoint", g.Endpoint)
+	p.root("graph.authority", g.Authority)
+	p.required("graph.tenant_id", g.TenantID)
+	if strings.ContainsAny(g.TenantID, "/?# ") {
+		p.add("graph.tenant_id", "want the tenant's id or one of its domains, nothing else")
+	}
+	if g.Credential.Kind != CredentialManagedIdentity {
+		p.required("graph.client_id", g.ClientID)
+	}
+	p.credential("graph.credential", g.Credential)
+}
+
+func (p *problems) credential(path string, c Credential) {
+	kinds := []CredentialKind{CredentialSecret, CredentialCertificate, CredentialWorkloadIdentity, CredentialManagedIdentity}
+	if !slices.Contains(kinds, c.Kind) {
+		p.oneOf(path+".kind", string(c.Kind), "client_secret", "certificate", "workload_identity", "managed_identity")
+		return
+	}
+	for _, f := range []struct {
+		key, value string
+		kind       CredentialKind
+	}{
+		{"secret_file", c.SecretFile, CredentialSecret},
+		{"certificate_file", c.CertificateFile, CredentialCertificate},
+		{"token_file", c.TokenFile, CredentialWorkloadIdentity},
+	} {
+		switch {
+		case f.kind == c.Kind && f.value == "":
+			p.add(path+"."+f.key, fmt.Sprintf("missing; kind %s needs it", c.Kind))
+		case f.kind != c.Kind && f.value != "":
+			p.add(path+"."+f.key, fmt.Sprintf("belongs to kind %s, not to %s", f.kind, c.Kind))
+		}
+	}
+}
+
+func (p *problems) intake(i Intake) {
+	p.hostPort("intake.listen", i.Listen)
+	p.pair("intake.tls", i.TLS.CertificateFile, i.TLS.KeyFile)
+	p.required("intake.quarantine_file", i.QuarantineFile)
+	// Temporal takes payloads of up to 2 MiB; a body holds several employees.
+	if i.MaxBody < 1<<10 || i.MaxBody > 16<<20 {
+		p.add("intake.max_body", "want 1KiB to 16MiB")
+	}
+	if i.LateLimit < 0 {
+		p.add("intake.late_limit", "must not be negative")
+	}
+}
+
+func (p *problems) organisation(o Organisation) {
+	p.required("organisation.name", o.Name)
+	p.required("organisation.help", o.Help)
+	u, err := url.Parse(o.SignInURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		p.add("organisation.sign_in_url", "want an https address")
+	}
+}
+
+func (p *problems) channels(list []Channel) {
+	if len(list) == 0 {
+		p.add("channels", "missing; passes need a channel to be sent by")
+	}
+	seen := map[string]bool{}
+	for i, c := range list {
+		path := fmt.Sprintf("channels[%d]", i)
+		p.name(path+".name", c.Name, seen)
+		p.oneOf(path+".kind", c.Kind, ChannelSendGrid)
+		p.root(path+".endpoint", c.Endpoint)
+		p.required(path+".api_key_file", c.APIKeyFile)
+		p.required(path+".from", c.From)
+		p.address(path+".from", c.From)
+		p.address(path+".reply_to", c.ReplyTo)
+	}
+}
+
+func (p *problems) sources(c *Config) {
+	seen := map[string]bool{}
+	for i, s := range c.Sources {
+		path := fmt.Sprintf("sources[%d]", i)
+		p.name(path+".name", s.Name, seen)
+		if _, ok := c.Profiles[s.Profile]; !ok {
+			p.addIf("profiles", path+".profile", fmt.Sprintf("there is no profile %q; profiles: %s", s.Profile, names(sorted(c.Profiles))))
+		}
+		p.verify(path+".verify", s.Verify)
+		if s.Map == nil && s.Verify.Kind == VerifyHMAC {
+			p.add(path+".map", "missing; only standard_webhooks sources may send canonical snapshots without a mapping")
+		}
+		if s.Map != nil && len(s.Map) == 0 {
+			p.add(path+".map", "empty; leave it out if items are canonical snapshots")
+		}
+	}
+}
+
+func (p *problems) verify(path string, v Verify) {
+	if v.Tolerance <= 0 || v.Tolerance > 24*time.Hour {
+		p.add(path+".tolerance", "want more than 0 and at most 24h")
+	}
+	if len(v.KeyFiles) == 0 {
+		p.add(path+".key_files", "missing; without a key anybody could send")
+	}
+	for i, f := range v.KeyFiles {
+		p.required(fmt.Sprintf("%s.key_files[%d]", path, i), f)
+	}
+	switch v.Kind {
+	case VerifyHMAC:
+		p.oneOf(path+".algorithm", v.Algorithm, "sha256", "sha512")
+		p.oneOf(path+".encoding", v.Encoding, "hex", "base64")
+		p.required(path+".signature_header", v.SignatureHeader)
+		p.required(path+".message", v.Message)
+		if v.Message != "" && !strings.Contains(v.Message, "{body}") {
+			p.add(path+".message", "lacks {body}: a signature must cover what we believe")
+		}
+		if v.TimestampHeader != "" && !strings.Contains(strings.ToLower(v.Message), "{header:"+strings.ToLower(v.TimestampHeader)+"}") {
+			p.add(path+".timestamp_header", "is not part of message, so the signature does not cover it and anybody could set it")
+		}
+	case VerifyStandardWebhooks:
+		for _, k := range []struct{ key, value string }{
+			{"algorithm", v.Algorithm}, {"encoding", v.Encoding}, {"message", v.Message},
+			{"signature_header", v.SignatureHeader}, {"signature_prefix", v.SignaturePrefix},
+			{"timestamp_header", v.TimestampHeader},
+		} {
+			if k.value != "" {
+				p.add(path+"."+k.key, "has no effect with kind standard_webhooks, which fixes it")
+			}
+		}
+	default:
+		p.oneOf(path+".kind", string(v.Kind), "hmac", "standard_webhooks")
+	}
+}
+
+func (p *problems) profiles(c *Config) {
+	if len(c.Profiles) == 0 {
+		p.add("profiles", "missing; write at least profiles.default")
+	}
+	channels := make([]string, 0, len(c.Channels))
+	for _, ch := range c.Channels {
+		if !slices.Contains(channels, ch.Name) {
+			channels = append(channels, ch.Name)
+		}
+	}
+	for _, name := range sorted(c.Profiles) {
+		path, pr := "profiles."+name, c.Profiles[name]
+		p.name(path, name, nil)
+		if pr.LeadTime < 0 {
+			p.add(path+".lead_time", "must not be negative")
+		}
+		if pr.Lifetime%time.Minute != 0 {
+			p.add(path+".lifetime", "want whole minutes")
+		}
+		if pr.Lifetime < minLifetime || pr.Lifetime > maxLifetime {
+			p.add(path+".lifetime", "Entra allows 10m to 720h (30 days)")
+		}
+		p.oneOf(path+".mode", string(pr.Mode), string(jml.ModeSend))
+		if pr.Channel == "" {
+			p.required(path+".channel", "")
+		} else if !slices.Contains(channels, pr.Channel) {
+			p.addIf("channels", path+".channel", fmt.Sprintf("there is no channel %q; channels: %s", pr.Channel, names(channels)))
+		}
+		p.oneOf(path+".recipient", string(pr.Recipient), string(jml.RecipientPersonalMail))
+		if len(pr.CompleteOn) == 0 {
+			p.add(path+".complete_on", "missing; nothing could ever complete a journey")
+		}
+		for i, k := range pr.CompleteOn {
+			if !slices.Contains(jml.StrongMethods(), k) {
+				p.oneOf(fmt.Sprintf("%s.complete_on[%d]", path, i), string(k), words(jml.StrongMethods())...)
+			}
+		}
+		if pr.Settle < 0 {
+			p.add(path+".settle", "must not be negative")
+		}
+		if pr.Timeout <= 0 {
+			p.add(path+".timeout", "want more than 0")
+		}
+		p.waits(path+".poll", pr.Poll)
+		p.waits(path+".recheck", pr.Recheck)
+	}
+}
+
+func (p *problems) waits(path string, list []time.Duration) {
+	if len(list) == 0 {
+		p.add(path, "empty; want at least one wait")
+	}
+	for i, d := range list {
+		// Temporal's timers are coarse: below a second they spin.
+		if d < time.Second {
+			p.add(fmt.Sprintf("%s[%d]", path, i), "want 1s or more")
+		}
+	}
+}
+
+func (p *problems) required(path, value string) {
+	if value == "" {
+		p.add(path, "missing")
+	}
+}
+
+func (p *problems) oneOf(path, value string, allowed ...string) {
+	switch {
+	case value == "":
+		p.add(path, "missing; want "+strings.Join(allowed, " or "))
+	case !slices.Contains(allowed, value):
+		p.add(path, "want "+strings.Join(allowed, " or "))
+	}
+}
+
+// pair checks a certificate and its key.
+func (p *problems) pair(path, certificate, key string) {
+	if certificate != "" && key == "" {
+		p.add(path+".key_file", "missing; certificate_file needs it")
+	}
+	if certificate == "" && key != "" {
+		p.add(path+".certificate_file", "missing; key_file needs it")
+	}
+}
+
+// nameForm is that of a DNS label: names become part of workflow IDs and URLs.
+var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (p *problems) name(path, name string, seen map[string]bool) {
+	switch {
+	case name == "":
+		p.add(path, "missing")
+	case !nameForm.MatchString(name):
+		p.add(path, "want lower-case letters, digits and inner hyphens, at most 63")
+	case seen[name]:
+		p.add(path, fmt.Sprintf("%q is taken already", name))
+	}
+	if seen != nil {
+		seen[name] = true
+	}
+}
+
+func (p *problems) hostPort(path, value string) {
+	_, port, err := net.SplitHostPort(value)
+	if n, e := strconv.Atoi(port); err != nil || e != nil || n < 0 || n > 65535 {
+		p.add(path, "want host:port")
+	}
+}
+
+func (p *problems) address(path, value string) {
+	if value == "" {
+		return
+	}
+	if a, err := mail.ParseAddress(value); err != nil || a.Address != value {
+		p.add(path, "want a mail address and nothing else")
+	}
+}
+
+// root checks a service root. The adapters add versions and paths themselves,
+// so one given here would end up in the URL twice.
+func (p *problems) root(path, value string) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Hostname() == "":
+		p.add(path, "want a service root such as https://graph.microsoft.com")
+	case u.User != nil:
+		p.add(path, "must not hold a user name or password")
+	case u.Path != "" && u.Path != "/", u.RawQuery != "" || u.ForceQuery, u.Fragment != "":
+		p.add(path, "want the service root alone, without version, path or query")
+	case u.Scheme == "http" && !loopback(u.Hostname()), u.Scheme != "https" && u.Scheme != "http":
+		p.add(path, "want https")
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+func names(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func words[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}

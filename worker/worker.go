@@ -1,0 +1,43 @@
+// Package worker runs the journeys: it registers workflows and activities with
+// a Temporal worker.
+package worker
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"firstpass.internal/workflows"
+)
+
+// Config is what a worker needs.
+type Config struct {
+	Client     client.Client // with the payload codec
+	TaskQueue  string
+	Activities workflows.Activities
+}
+
+// New returns a worker that is ready to start.
+func New(cfg Config) (sdkworker.Worker, error) {
+	if cfg.Client == nil || cfg.TaskQueue == "" || cfg.Activities == nil {
+		return nil, errors.New("worker: Client, TaskQueue and Activities are required")
+	}
+	w := sdkworker.New(cfg.Client, cfg.TaskQueue, sdkworker.Options{
+		// A try that is under way when the worker is told to stop gets this
+		// long to finish; what does not is retried elsewhere.
+		WorkerStopTimeout: 20 * time.Second,
+	})
+	Register(w, cfg.Activities)
+	return w, nil
+}
+
+// Register registers everything under the names package workflows gives. Tests
+// call it with a test environment, so that they run what production runs.
+func Register(r sdkworker.Registry, a workflows.Activities) {
+	r.RegisterWorkflowWithOptions(workflows.Joiner, workflow.RegisterOptions{Name: workflows.TypeJoiner})
+	r.RegisterWorkflowWithOptions(workflows.Pass, workflow.RegisterOptions{Name: workflows.TypePass})
+	r.RegisterActivity(a)
+}
