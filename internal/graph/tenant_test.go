@@ -450,9 +450,9 @@ func TestEveryCallIsNamed(t *testing.T) {
 	h := must(tenant.AddGroup(entrasim.Group{DisplayName: "b"})).ID
 	user := entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "1001", UPN: "u@firstpass.example", GroupIDs: []string{g, h}})
 	for _, err := range []error{
-		second2(c.FindUsers(t.Context(), match)), second2(c.PassPolicy(t.Context())), second2(c.MemberOf(t.Context(), user.ID, []string{g})),
-		second2(c.Privilege(t.Context(), user.ID)), second2(c.Methods(t.Context(), user.ID)), second2(c.Passes(t.Context(), user.ID)),
-		second2(c.Permissions(t.Context())), c.DeletePass(t.Context(), user.ID, passID),
+		errOf(c.FindUsers(t.Context(), match)), errOf(c.PassPolicy(t.Context())), errOf(c.MemberOf(t.Context(), user.ID, []string{g})),
+		errOf(c.Privilege(t.Context(), user.ID)), errOf(c.Methods(t.Context(), user.ID)), errOf(c.Passes(t.Context(), user.ID)),
+		errOf(c.Permissions(t.Context())), c.DeletePass(t.Context(), user.ID, passID),
 	} {
 		if err != nil {
 			t.Error(err)
@@ -489,7 +489,7 @@ func TestEveryCallIsNamed(t *testing.T) {
 	}
 }
 
-func second2[T any](_ T, err error) error { return err }
+func errOf[T any](_ T, err error) error { return err }
 
 func TestPermissionMissing(t *testing.T) {
 	tenant := startTenant(t)
