@@ -78,7 +78,6 @@ type RevokeInput struct {
 type RevokeResult struct {
 	MethodIDs []string  `json:"method_ids,omitempty"` // what was deleted
 	GoneAt    time.Time `json:"gone_at"`              // when the tenant no longer listed it
-	RequestID string    `json:"request_id,omitempty"` // Graph's, of the read that showed it
 }
 
 // CloseInput is the end of a journey.

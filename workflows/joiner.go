@@ -255,7 +255,7 @@ func (j *joiner) pass(ctx workflow.Context) (Stage, *jml.Block) {
 		return "", j.sweep(ctx, in)
 	}
 	j.lastPass = &result
-	if result.Issued != nil {
+	if result.mayHaveBeenSeen() {
 		j.round++
 	}
 	switch result.End {

@@ -193,6 +193,19 @@ type PassResult struct {
 	Revoked    *RevokeResult `json:"revoked,omitempty"`
 }
 
+// mayHaveBeenSeen reports whether a message with a passcode may have gone out.
+// Only a refusal tells for certain that none did.
+func (r PassResult) mayHaveBeenSeen() bool {
+	if r.Issued != nil || r.Block == nil {
+		return true
+	}
+	switch r.Block.Reason {
+	case jml.ReasonChannelUnavailable, jml.ReasonInternal:
+		return true
+	}
+	return false
+}
+
 // PassView is what a running pass shows to an operator.
 type PassView struct {
 	Stage      Stage        `json:"stage"`

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"firstpass.internal/config"
+	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/graph"
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/workflows"
+)
+
+type checkCmd struct{}
+
+// finding is one line of the check.
+type finding struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Note string `json:"note,omitempty"` // what was found
+	Run  string `json:"run,omitempty"`  // what to do or run
+}
+
+// Run implements the command. It changes nothing: the channel is asked to
+// validate a message, and sends none.
+func (*checkCmd) Run(ctx context.Context, env *environment) error {
+	cfg, err := env.load()
+	if err != nil {
+		return err
+	}
+	var found []finding
+	for _, part := range []struct {
+		name  string
+		check func(context.Context, *config.Config) []finding
+	}{
+		{"audit", checkAudit},
+		{"Graph", checkGraph},
+		{"channels", checkChannels},
+		{"Temporal", checkTemporal},
+	} {
+		env.progress("checking %s", part.name)
+		limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		found = append(found, part.check(limited, cfg)...)
+		cancel()
+	}
+	failed := 0
+	for _, f := range found {
+		if !f.OK {
+			failed++
+		}
+	}
+	err = env.print(found, func(w io.Writer) {
+		for _, f := range found {
+			mark := "pass"
+			if !f.OK {
+				mark = "FAIL"
+			}
+			fmt.Fprintf(w, "%s  %s", mark, f.What)
+			if f.Note != "" {
+				fmt.Fprintf(w, ": %s", f.Note)
+			}
+			fmt.Fprintln(w)
+			if f.Run != "" {
+				fmt.Fprintf(w, "      → %s\n", f.Run)
+			}
+		}
+	})
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d checks failed", failed, len(found))
+	}
+	return err
+}
+
+func checkAudit(_ context.Context, cfg *config.Config) []finding {
+	f, err := audit.Open(cfg.Audit.File)
+	if err != nil {
+		return []finding{{What: "audit file", Note: err.Error(), Run: "make the folder writable for the user that runs firstpass"}}
+	}
+	_ = f.Close()
+	return []finding{{What: "audit file", OK: true, Note: cfg.Audit.File}}
+}
+
+// needs lists the application permissions and what each is for.
+// https://learn.microsoft.com/graph/permissions-reference
+func needs() map[string]string {
+	return map[string]string{
+		"UserAuthMethod-TAP.ReadWrite.All":  "create, list and delete passes",
+		"UserAuthenticationMethod.Read.All": "see which methods are registered",
+		"User.Read.All":                     "find the user",
+		"Policy.Read.AuthenticationMethod":  "read the pass policy",
+		"GroupMember.Read.All":              "tell who is in the policy's groups, and in role-assignable ones",
+		"RoleManagement.Read.Directory":     "tell privileged people apart",
+	}
+}
+
+func checkGraph(ctx context.Context, cfg *config.Config) []finding {
+	g, err := newGraph(cfg)
+	if err != nil {
+		return []finding{{What: "Graph client", Note: err.Error(), Run: "correct graph.* in the configuration"}}
+	}
+	granted, err := g.Permissions(ctx)
+	if err != nil {
+		return []finding{{What: "Entra token", Note: err.Error(), Run: "check graph.tenant_id, graph.client_id and the credential; the AADSTS code is explained at https://login.microsoftonline.com/error"}}
+	}
+	found := []finding{{What: "Entra token", OK: true, Note: "as application " + cfg.Graph.ClientID}}
+	wanted := needs()
+	for _, p := range slices.Sorted(maps.Keys(wanted)) {
+		f := finding{What: "permission " + p, OK: slices.Contains(granted, p), Note: wanted[p]}
+		if !f.OK {
+			f.Run = "Entra, App registrations, API permissions, Microsoft Graph, Application permissions: add " + p + ", then grant admin consent; a running firstpass sees it within the hour"
+		}
+		found = append(found, f)
+	}
+	return append(found, checkPolicy(ctx, cfg, g)...)
+}
+
+func checkPolicy(ctx context.Context, cfg *config.Config, g *graph.Client) []finding {
+	policy, err := g.PassPolicy(ctx)
+	if err != nil {
+		f := finding{What: "pass policy", Note: err.Error()}
+		var fault *jml.Fault
+		if errors.As(err, &fault) {
+			f.Run = fault.Block().Advice
+		}
+		return []finding{f}
+	}
+	found := []finding{{
+		What: "pass policy", OK: policy.Enabled,
+		Note: fmt.Sprintf("enabled %t, lifetime %s to %s, one-time only %t", policy.Enabled, policy.Minimum, policy.Maximum, policy.OneTimeOnly),
+	}}
+	if !policy.Enabled {
+		found[0].Run = jml.Blocked(jml.ReasonPolicyDisabled, "").Advice
+	}
+	if !policy.AllUsers && len(policy.IncludeGroups)+len(policy.IncludeUsers) == 0 {
+		found = append(found, finding{What: "pass policy scope", Note: "nobody is included", Run: jml.Blocked(jml.ReasonOutOfScope, "").Advice})
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Profiles)) {
+		f := finding{What: "profile " + name + " fits the pass policy", OK: true}
+		if b := jml.CheckPolicy(policy, cfg.Profile(name)); b != nil {
+			f.OK, f.Note, f.Run = false, b.String(), b.Advice
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func checkChannels(ctx context.Context, cfg *config.Config) []finding {
+	sender, err := newSender(cfg)
+	if err != nil {
+		return []finding{{What: "channels", Note: err.Error(), Run: "correct channels in the configuration"}}
+	}
+	var found []finding
+	for _, name := range sender.Channels() {
+		f := finding{What: "channel " + name, OK: true, Note: "accepts a message (validated, not sent)"}
+		if err := sender.Probe(ctx, name, nil); err != nil {
+			f.OK, f.Note = false, err.Error()
+			f.Run = "check endpoint, api_key_file (it needs the scope mail.send) and from (a verified sender) of this channel"
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func checkTemporal(ctx context.Context, cfg *config.Config) []finding {
+	c, err := connect(ctx, cfg)
+	if err != nil {
+		f := finding{What: "Temporal at " + cfg.Temporal.Address, Note: err.Error()}
+		var h hinted
+		if errors.As(err, &h) {
+			f.Run = h.hint
+		}
+		return []finding{f}
+	}
+	defer c.Close()
+	found := []finding{checkNamespace(ctx, c, cfg.Temporal.Namespace)}
+	found = append(found, checkAttributes(ctx, c, cfg.Temporal.Namespace)...)
+	return append(found, checkWorker(ctx, c, cfg.Temporal.TaskQueue))
+}
+
+func checkNamespace(ctx context.Context, c client.Client, name string) finding {
+	f := finding{What: "Temporal namespace " + name}
+	d, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
+	if err != nil {
+		f.Note, f.Run = err.Error(), "temporal operator namespace create --retention 2160h "+name
+		return f
+	}
+	keeps := d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
+	// Closed joiners are compared with what HR says later; 30 days is the
+	// longest a pass may live.
+	f.OK, f.Note = keeps >= 30*24*time.Hour, fmt.Sprintf("keeps closed joiners for %d days", int(keeps.Hours()/24))
+	if !f.OK {
+		f.Run = "temporal operator namespace update --retention 2160h " + name
+	}
+	return f
+}
+
+// attributeTypes lists the search attributes that journeys set.
+func attributeTypes() map[string]enums.IndexedValueType {
+	return map[string]enums.IndexedValueType{
+		workflows.AttributeStage:  enums.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.AttributeSource: enums.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.AttributeReason: enums.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.AttributeStarts: enums.INDEXED_VALUE_TYPE_DATETIME,
+	}
+}
+
+func checkAttributes(ctx context.Context, c client.Client, namespace string) []finding {
+	there, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return []finding{{What: "Temporal search attributes", Note: err.Error()}}
+	}
+	var found []finding
+	wanted := attributeTypes()
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		f := finding{What: "Temporal search attribute " + name, OK: there.GetCustomAttributes()[name] == wanted[name]}
+		if !f.OK {
+			f.Run = fmt.Sprintf("temporal operator search-attribute create --namespace %s --name %s --type %s", namespace, name, strings.ToUpper(wanted[name].String()[:1])+wanted[name].String()[1:])
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func checkWorker(ctx context.Context, c client.Client, queue string) finding {
+	f := finding{What: "worker on task queue " + queue}
+	d, err := c.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		f.Note = err.Error()
+		return f
+	}
+	f.OK, f.Note = len(d.GetPollers()) > 0, fmt.Sprintf("%d polling", len(d.GetPollers()))
+	if !f.OK {
+		f.Run = "firstpass serve"
+	}
+	return f
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"firstpass.internal/activities"
+	"firstpass.internal/config"
+	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/intake"
+	"firstpass.internal/worker"
+)
+
+type serveCmd struct {
+	LogLevel slog.Level `help:"debug, info, warn or error." default:"info"`
+}
+
+// Run implements the command: intake and worker, until told to stop.
+func (s *serveCmd) Run(ctx context.Context, env *environment) error {
+	cfg, err := env.load()
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(env.term.err, &slog.HandlerOptions{Level: s.LogLevel}))
+	return serve(ctx, cfg, log)
+}
+
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	// Lazily, so that intake is there to say 503 while Temporal is away.
+	temporal, err := connectLazily(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+
+	trail, err := audit.Open(cfg.Audit.File)
+	if err != nil {
+		return err
+	}
+	defer closing(trail, log)
+	work, err := newWorker(cfg, temporal, trail, log)
+	if err != nil {
+		return err
+	}
+	web, quarantine, err := newIntake(cfg, temporal, log)
+	if err != nil {
+		return err
+	}
+	defer closing(quarantine, log)
+	listener, err := net.Listen("tcp", cfg.Intake.Listen) //nolint:noctx // nothing to cancel: it returns at once
+	if err != nil {
+		return hinted{fmt.Errorf("intake.listen: %w", err), "another process may hold the port"}
+	}
+
+	failed := make(chan error, 2)
+	go func() { failed <- serveIntake(web, listener, cfg.Intake.TLS) }()
+	go func() {
+		// Start fails while Temporal is away, and is tried until it is not.
+		if err := startWorker(ctx, work, log); err != nil {
+			failed <- err
+		}
+	}()
+	log.Info("serving", "version", version, "intake", listener.Addr().String(), "temporal", cfg.Temporal.Address,
+		"namespace", cfg.Temporal.Namespace, "task_queue", cfg.Temporal.TaskQueue)
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	log.Info("stopping; what is under way gets 20 seconds")
+	// Intake first: nothing new, then what is under way.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if shut := web.Shutdown(ending); shut != nil {
+		log.Warn("intake did not end in time", "error", shut)
+	}
+	work.Stop()
+	return err
+}
+
+func closing(c io.Closer, log *slog.Logger) {
+	if err := c.Close(); err != nil {
+		log.Warn("close", "error", err)
+	}
+}
+
+// runner is the part of a Temporal worker that serve needs.
+type runner interface {
+	Start() error
+	Stop()
+}
+
+func newWorker(cfg *config.Config, temporal client.Client, trail *audit.File, log *slog.Logger) (runner, error) {
+	directory, err := newGraph(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := newSender(cfg)
+	if err != nil {
+		return nil, err
+	}
+	acts, err := activities.New(activities.Config{
+		Directory:   directory,
+		Sender:      sender,
+		Audit:       trail,
+		Checkpoints: worker.NewCheckpoints(temporal),
+		Now:         time.Now,
+		Pause:       pause,
+		Logger:      log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return worker.New(worker.Config{Client: temporal, TaskQueue: cfg.Temporal.TaskQueue, Activities: acts})
+}
+
+// startWorker returns nil once the worker polls or ctx has ended.
+func startWorker(ctx context.Context, w runner, log *slog.Logger) error {
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		err := w.Start()
+		if err == nil {
+			log.Info("worker polls")
+			return nil
+		}
+		if h := new(hinted); !errors.As(temporalError("start the worker", err), h) {
+			return err
+		}
+		log.Warn("Temporal does not take the worker yet; trying again", "wait", wait.String(), "error", err)
+		pause(ctx, wait)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func newIntake(cfg *config.Config, temporal client.Client, log *slog.Logger) (*http.Server, *intake.Quarantine, error) {
+	starter, err := newStarter(cfg, temporal)
+	if err != nil {
+		return nil, nil, err
+	}
+	quarantine, err := openQuarantine(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := intake.New(intake.Config{
+		Sources:    cfg.Sources,
+		Profile:    cfg.Profile,
+		Starter:    starter,
+		Quarantine: quarantine,
+		Ready: func(ctx context.Context) error {
+			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+			return err
+		},
+		MaxBody: int64(cfg.Intake.MaxBody),
+		Now:     time.Now,
+		Logger:  log,
+	})
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return &http.Server{
+		Handler: handler,
+		// A signature is checked only once the body is there, so whoever is
+		// slow is cut off.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}, quarantine, nil
+}
+
+func newStarter(cfg *config.Config, temporal client.Client) (*intake.Starter, error) {
+	refs, err := newRefs(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return intake.NewStarter(intake.StarterConfig{
+		Client: temporal, Refs: refs, TaskQueue: cfg.Temporal.TaskQueue, LateLimit: cfg.Intake.LateLimit, Now: time.Now,
+	})
+}
+
+func openQuarantine(cfg *config.Config) (*intake.Quarantine, error) {
+	ring, err := codec.LoadKeyring(cfg.Temporal.KeyringFile)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := newRefs(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return intake.OpenQuarantine(intake.QuarantineConfig{Path: cfg.Intake.QuarantineFile, Keyring: ring, Refs: refs, Now: time.Now})
+}
+
+func serveIntake(web *http.Server, listener net.Listener, tls config.IntakeTLS) error {
+	var err error
+	if tls.CertificateFile != "" {
+		err = web.ServeTLS(listener, tls.CertificateFile, tls.KeyFile)
+	} else {
+		err = web.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("intake: %w", err)
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/workflows"
+)
+
+// target names one joiner, on the command line of several commands.
+type target struct {
+	Ref        string `arg:"" optional:"" help:"Reference as in firstpass list, or a whole workflow ID."`
+	EmployeeID string `help:"Employee id in the HR system, instead of a reference." placeholder:"ID"`
+	Source     string `help:"HR source of the employee; needed with --employee-id where there are several." placeholder:"NAME"`
+}
+
+type showCmd struct {
+	target
+}
+
+// shown is all there is to show of a joiner.
+type shown struct {
+	WorkflowID string                  `json:"workflow_id"`
+	Status     string                  `json:"status"` // Temporal's word for the run
+	Joiner     workflows.JoinerView    `json:"joiner"`
+	Pass       *workflows.PassView     `json:"pass,omitempty"`
+	Result     *workflows.JoinerResult `json:"result,omitempty"`
+}
+
+// Run implements the command.
+func (s *showCmd) Run(ctx context.Context, env *environment) error {
+	cfg, err := env.load()
+	if err != nil {
+		return err
+	}
+	c, err := connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id, status, err := s.find(ctx, c, cfg)
+	if err != nil {
+		return err
+	}
+	out := shown{WorkflowID: id, Status: status.String()}
+	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+		// The result needs no worker.
+		var result workflows.JoinerResult
+		if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
+			return temporalError("read the result of "+id, err)
+		}
+		out.Result = &result
+		out.Joiner = workflows.JoinerView{Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass}
+	} else if out.Joiner, err = ask(ctx, c, id); err != nil {
+		return err
+	}
+	if out.Joiner.PassID != "" {
+		var v workflows.PassView
+		if answer, err := c.QueryWorkflow(ctx, out.Joiner.PassID, "", workflows.QueryPass); err == nil && answer.Get(&v) == nil {
+			out.Pass = &v
+		}
+	}
+	return env.print(out, out.text)
+}
+
+// ask queries a joiner. Only this way are names and addresses shown: they rest
+// encrypted, and a worker with the key must answer.
+func ask(ctx context.Context, c client.Client, id string) (workflows.JoinerView, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var v workflows.JoinerView
+	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryJoiner)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return v, hinted{errors.New("no worker answered for " + id), "is firstpass serve running?"}
+		}
+		return v, temporalError("ask "+id, err)
+	}
+	if err := answer.Get(&v); err != nil {
+		return v, hinted{errors.New("the answer of " + id + " can't be decrypted"), "temporal.keyring_file must hold the key that firstpass serve uses"}
+	}
+	return v, nil
+}
+
+// field is one line of text output.
+type field struct{ name, value string }
+
+func (s shown) text(w io.Writer) {
+	j := s.Joiner
+	fields := []field{
+		{"Reference", j.Ref},
+		{"Workflow", s.WorkflowID},
+		{"Stage", string(j.Stage)},
+		{"Employee", strings.TrimSpace(j.Facts.GivenName + " " + j.Facts.FamilyName)},
+		{"Employee id", j.Facts.EmployeeID},
+		{"Mail", j.Facts.PersonalMail},
+		{"Start", s.start()},
+		{"Gives up", stamp(j.Deadline)},
+	}
+	if j.Stage == workflows.StageScheduled {
+		fields = append(fields, field{"Issues at", stamp(j.IssueAt)})
+	}
+	if j.User != nil {
+		fields = append(fields, field{"Entra user", j.User.UPN + " (" + j.User.ID + ")"})
+	}
+	if j.Block != nil {
+		fields = append(fields, field{"Blocked by", j.Block.String()}, field{"What to do", j.Block.Advice}, field{"Next try", stamp(j.Recheck)})
+	}
+	if p := s.Pass; p != nil {
+		fields = append(fields, field{"Pass stage", string(p.Stage)}, field{"Next look", stamp(p.NextLook)})
+		fields = append(fields, passFields(p.Issued, p.Registered, nil)...)
+	} else if p := j.Pass; p != nil {
+		fields = append(fields, field{"Pass ended", string(p.End)})
+		fields = append(fields, passFields(p.Issued, p.Registered, p.Revoked)...)
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, f := range fields {
+		if f.value != "" {
+			fmt.Fprintf(tw, "%s\t%s\n", f.name, f.value)
+		}
+	}
+	_ = tw.Flush()
+}
+
+func passFields(issued *workflows.IssueResult, registered *jml.Method, gone *workflows.RevokeResult) []field {
+	var out []field
+	if issued != nil {
+		p := issued.Pass
+		out = append(out, field{"Pass", p.MethodID},
+			field{"Usable", stamp(p.UsableFrom()) + " to " + stamp(p.EndsAt())},
+			field{"Accepted by channel", stamp(issued.HandedOverAt)})
+	}
+	if registered != nil {
+		out = append(out, field{"Registered", registered.Kind.Label() + ", " + stamp(registered.CreatedAt)})
+	}
+	if gone != nil {
+		out = append(out, field{"Confirmed gone", stamp(gone.GoneAt)})
+	}
+	return out
+}
+
+// start tells the start as the person will see it, and in UTC.
+func (s shown) start() string {
+	f := s.Joiner.Facts
+	if f.StartDate.IsZero() {
+		return ""
+	}
+	loc, err := jml.LoadZone(f.Zone)
+	if err != nil || s.Joiner.Start.IsZero() {
+		return f.StartDate.String() + " " + f.Zone
+	}
+	return s.Joiner.Start.In(loc).Format("Mon 2006-01-02 15:04") + " " + f.Zone + " = " + stamp(s.Joiner.Start)
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"firstpass.internal/workflows"
+)
+
+// ending is what cancel and revoke share.
+type ending struct {
+	target
+	Reason string        `help:"Why; goes to the audit." required:"" placeholder:"TEXT"`
+	Actor  string        `help:"Who asks; goes to the audit. Your login if not given." placeholder:"NAME"`
+	Wait   time.Duration `help:"How long to wait for the pass to be confirmed gone." default:"2m"`
+}
+
+type cancelCmd struct{ ending }
+
+// Run implements the command.
+func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
+	return c.end(ctx, env, workflows.StageCancelled)
+}
+
+type revokeCmd struct{ ending }
+
+// Run implements the command.
+func (c *revokeCmd) Run(ctx context.Context, env *environment) error {
+	return c.end(ctx, env, workflows.StageRevoked)
+}
+
+func (e *ending) end(ctx context.Context, env *environment, outcome workflows.Stage) error {
+	cfg, err := env.load()
+	if err != nil {
+		return err
+	}
+	c, err := connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id, status, err := e.find(ctx, c, cfg)
+	if err != nil {
+		return err
+	}
+	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+	}
+	if e.Actor == "" {
+		if u, err := user.Current(); err == nil {
+			e.Actor = u.Username
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, e.Wait)
+	defer cancel()
+	env.progress("asked %s to end; waiting until any pass is confirmed gone", workflows.RefOf(id))
+	handle, err := c.UpdateWorkflow(waiting, client.UpdateWorkflowOptions{
+		WorkflowID:   id,
+		UpdateName:   workflows.UpdateStop,
+		Args:         []any{workflows.StopRequest{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	var result workflows.JoinerResult
+	if err == nil {
+		err = handle.Get(waiting, &result)
+	}
+	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
+		return hinted{fmt.Errorf("not confirmed within %s; the joiner goes on ending by itself", e.Wait),
+			"firstpass show " + workflows.RefOf(id) + " tells how far it is; if nothing moves, is firstpass serve running?"}
+	}
+	var refusal *temporal.ApplicationError
+	if errors.As(err, &refusal) {
+		// The words of the validator, ours and without personal data.
+		return fmt.Errorf("refused: %s", refusal.Message())
+	}
+	if err != nil {
+		return temporalError("end "+id, err)
+	}
+	return env.print(result, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s\n", workflows.RefOf(id), result.Outcome)
+		if p := result.Pass; p != nil && p.Revoked != nil {
+			fmt.Fprintf(w, "pass confirmed gone: %s\n", stamp(p.Revoked.GoneAt))
+		} else {
+			fmt.Fprintln(w, "there was no pass")
+		}
+	})
+}
+
+type nudgeCmd struct{ target }
+
+// Run implements the command.
+func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
+	cfg, err := env.load()
+	if err != nil {
+		return err
+	}
+	c, err := connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id, status, err := n.find(ctx, c, cfg)
+	if err != nil {
+		return err
+	}
+	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+	}
+	view, err := ask(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	to := id
+	if view.PassID != "" {
+		to = view.PassID
+	}
+	if err := c.SignalWorkflow(ctx, to, "", workflows.SignalLook, nil); err != nil {
+		return temporalError("nudge "+to, err)
+	}
+	return env.print(map[string]string{"nudged": to}, func(w io.Writer) { fmt.Fprintln(w, "nudged", to) })
+}
