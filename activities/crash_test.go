@@ -41,8 +41,7 @@ type world struct {
 	// loseReply makes Create do its work and report an unknown outcome.
 	loseReply  bool
 	refuseMail *jml.Fault
-	foreign    bool // somebody else mints while we do
-	listLag    int  // reads that don't show a new pass yet
+	listLag    int // reads that don't show a new pass yet
 }
 
 type mail struct {

@@ -105,7 +105,7 @@ func texts(from, to reflect.Type, v any) (any, error) {
 // typeProblems takes the innermost named errors out of what mapstructure
 // returns: they have the whole path.
 func typeProblems(err error, found *problems) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // takes the tree of errors apart, level by level
 	case interface{ Unwrap() []error }:
 		for _, sub := range e.Unwrap() {
 			typeProblems(sub, found)

@@ -212,21 +212,21 @@ func (j *journey) behave(b entrasim.Behaviour) {
 // gone.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
-		name   string
-		user   func(*entrasim.User)
-		break_ func(*journey) (mend func())
-		want   jml.BlockReason
+		name  string
+		user  func(*entrasim.User)
+		fault func(*journey) (mend func())
+		want  jml.BlockReason
 	}{
 		{
 			name: "disabled", want: jml.ReasonUserDisabled,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				j.change(func(u *entrasim.User) { u.Disabled = true })
 				return func() { j.change(func(u *entrasim.User) { u.Disabled = false }) }
 			},
 		},
 		{
 			name: "external guest", want: jml.ReasonUserExternal,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				j.change(func(u *entrasim.User) {
 					u.UserType, u.CreationType, u.ExternalUserState = "Guest", "Invitation", "Accepted"
 				})
@@ -237,7 +237,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "two users with this employee id", want: jml.ReasonUserAmbiguous,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				other, err := j.tenant.AddUser(entrasim.User{EmployeeID: "4711", UPN: "other@firstpass.example"})
 				if err != nil {
 					j.t.Fatal(err)
@@ -251,7 +251,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "directory role", want: jml.ReasonUserPrivileged,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				r, err := j.tenant.AddRoleAssignment(entrasim.RoleAssignment{PrincipalID: j.user.ID})
 				if err != nil {
 					j.t.Fatal(err)
@@ -265,7 +265,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "role-assignable group, nested", want: jml.ReasonUserPrivileged,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				outer := j.group(entrasim.Group{DisplayName: "tier 0", RoleAssignable: true})
 				inner := j.group(entrasim.Group{DisplayName: "admins", ParentIDs: []string{outer.ID}})
 				j.change(func(u *entrasim.User) { u.GroupIDs = []string{inner.ID} })
@@ -274,7 +274,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "outside the policy's group", want: jml.ReasonOutOfScope,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				g := j.group(entrasim.Group{DisplayName: "joiners"})
 				p := j.tenant.Policy()
 				p.IncludeTargets = []string{g.ID}
@@ -286,7 +286,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "policy off", want: jml.ReasonPolicyDisabled,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				on := j.tenant.Policy()
 				off := on
 				off.State = entrasim.PolicyDisabled
@@ -302,7 +302,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "permission missing", want: jml.ReasonPermissionMissing,
-			break_: func(j *journey) func() {
+			fault: func(j *journey) func() {
 				all := entrasim.DefaultPermissions()
 				if err := j.tenant.SetPermissions(j.tenant.ClientID(), "User.Read.All"); err != nil {
 					j.t.Fatal(err)
@@ -318,7 +318,7 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			j := newJourney(t)
-			mend := tt.break_(j)
+			mend := tt.fault(j)
 			j.watch(issueAt.Add(time.Hour))
 			j.at(issueAt.Add(2*time.Hour), func() {
 				if n := len(j.tenant.PassEvents()); n != 0 {

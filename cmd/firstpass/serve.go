@@ -56,7 +56,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer closing(quarantine, log)
-	listener, err := net.Listen("tcp", cfg.Intake.Listen) //nolint:noctx // nothing to cancel: it returns at once
+	listener, err := net.Listen("tcp", cfg.Intake.Listen)
 	if err != nil {
 		return hinted{fmt.Errorf("intake.listen: %w", err), "another process may hold the port"}
 	}

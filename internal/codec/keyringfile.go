@@ -126,7 +126,7 @@ func writeSynced(path string, raw []byte) error {
 	if err != nil {
 		return nil // the rename is done; a folder we may not read can't be synced
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // read only
 	if err := dir.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("sync %s: %w", filepath.Dir(path), err)
 	}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,13 +149,9 @@ func withhold(r *jml.Receipt, err error, code secret.Passcode) {
 }
 
 func faultOf(err error) *jml.Fault {
-	switch e := err.(type) {
-	case *jml.Fault:
-		return e
-	case abandoned:
-		return e.Fault
-	}
-	return nil
+	var f *jml.Fault
+	_ = errors.As(err, &f)
+	return f
 }
 
 // placeholder stands for a passcode where none may be.

@@ -171,7 +171,8 @@ func (c *Client) DeletePass(ctx context.Context, userID, passID string) error {
 		return c.users().ByUserId(userID).Authentication().TemporaryAccessPassMethods().
 			ByTemporaryAccessPassAuthenticationMethodId(passID).Delete(ctx, nil)
 	})
-	if f, ok := err.(*jml.Fault); ok && f.Kind == jml.FaultNotFound {
+	var f *jml.Fault
+	if errors.As(err, &f) && f.Kind == jml.FaultNotFound {
 		return nil
 	}
 	return err

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -131,7 +132,8 @@ func target(users, groups *[]string, id *string, kind *models.AuthenticationMeth
 // notAboutAUser keeps a 404 of something that is not a user from being read as
 // "the user is not there yet", which would be waited for without end.
 func notAboutAUser(err error) error {
-	if f, ok := err.(*jml.Fault); ok && f.Kind == jml.FaultNotFound {
+	var f *jml.Fault
+	if errors.As(err, &f) && f.Kind == jml.FaultNotFound {
 		f.Reason = jml.ReasonUnknownRefusal
 	}
 	return err

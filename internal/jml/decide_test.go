@@ -133,7 +133,9 @@ func check(t *testing.T, name string, got *jml.Block, want jml.BlockReason) {
 
 func TestCompleting(t *testing.T) {
 	allowed := []jml.MethodKind{jml.MethodFIDO2}
-	m := func(kind jml.MethodKind, created time.Time) jml.Method { return jml.Method{ID: "m", Kind: kind, CreatedAt: created} }
+	m := func(kind jml.MethodKind, created time.Time) jml.Method {
+		return jml.Method{ID: "m", Kind: kind, CreatedAt: created}
+	}
 	tests := []struct {
 		name    string
 		methods []jml.Method

@@ -175,7 +175,7 @@ func syncFolder(dir string) error {
 	if err != nil {
 		return nil // a folder we may write but not read; nothing to be done
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }() // read only
 	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && runtime.GOOS != "windows" {
 		return err
 	}

@@ -39,7 +39,7 @@ func Start(t testing.TB, options ...func(*entrasim.Config)) *entrasim.Tenant {
 			t.Errorf("close the simulated tenant: %v", err)
 		}
 		if t.Failed() {
-			t.Logf("simulated tenant: seed %d, faults played: %v", tenant.Seed(), tenant.PlayedFaults())
+			t.Logf("simulated tenant: seed %d, faults played: %v", tenant.Seed(), tenant.PlayedFaults()[:min(10, len(tenant.PlayedFaults()))])
 		}
 	})
 	return tenant
