@@ -298,6 +298,18 @@ func TestHRCancels(t *testing.T) {
 	}
 }
 
+// A cancellation that is the first HR says of an employee ends at once and keeps
+// the facts: an older "scheduled" that comes later is compared with them.
+func TestCancelledFromTheBeginning(t *testing.T) {
+	r := newRun(t)
+	r.tell(begin, jml.Snapshot{EmployeeID: "4711", Status: jml.StatusCancelled, ObservedAt: begin})
+	res := r.finishWithoutFacts()
+	r.outcome(res, workflows.StageCancelled)
+	if older := snapshot(seen(begin.Add(-time.Minute))); older.Supersedes(res.Facts) {
+		t.Error("an older snapshot counts as news")
+	}
+}
+
 func TestTemporalCancels(t *testing.T) {
 	r := newRun(t)
 	r.at(first.Add(-time.Hour), r.env.CancelWorkflow)

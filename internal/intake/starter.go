@@ -92,12 +92,15 @@ func (s *Starter) Deliver(ctx context.Context, source string, profile jml.Profil
 func (s *Starter) Start(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot, again bool) (Outcome, error) {
 	ref := s.cfg.Refs.Ref(source, snap.EmployeeID)
 	d := delivery{s.cfg, source, profile, snap, ref, workflows.JoinerID(source, ref)}
-	if snap.Status != jml.StatusScheduled {
-		return d.signal(ctx, "not scheduled to start, and no joiner runs")
-	}
+	// A cancelled hire goes the same way: where no joiner runs, one is started
+	// that ends at once and keeps the facts. Without it, a "scheduled" that HR
+	// sent earlier and that arrives later would start a joiner.
 	start, err := snap.Start(profile.StartHour)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("intake: %w", err)
+	if err != nil || snap.StartDate.IsZero() {
+		if snap.Status == jml.StatusScheduled {
+			return Outcome{}, fmt.Errorf("intake: %w", err)
+		}
+		start = s.cfg.Now() // a deletion may come without dates
 	}
 	if again {
 		return d.start(ctx, start, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, OutcomeDelivered)

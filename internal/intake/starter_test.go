@@ -122,17 +122,17 @@ func TestStarter(t *testing.T) {
 		{"failed", failed, facts(), false, OutcomeStarted, "start result start"},
 		{"result past retention", fakeClient{closed: true, getErr: serviceerror.NewNotFound("gone")}, facts(), false, OutcomeStarted, "start result start"},
 		{"result does not come", fakeClient{closed: true, getErr: context.DeadlineExceeded}, facts(), false, "", "start result"},
-		{"cancelled, none runs", fakeClient{}, facts(is(jml.StatusCancelled)), false, OutcomeIgnored, "signal"},
-		{"cancelled, one runs", fakeClient{running: true}, facts(is(jml.StatusCancelled)), false, OutcomeDelivered, "signal"},
-		{"cancelled, one ended", ended(facts()), facts(is(jml.StatusCancelled)), false, OutcomeIgnored, "signal"},
-		{"left, without date and zone", fakeClient{}, jml.Snapshot{EmployeeID: "E-1", Status: jml.StatusLeft, ObservedAt: noon}, false, OutcomeIgnored, "signal"},
-		{"left, again", fakeClient{}, facts(is(jml.StatusLeft)), true, OutcomeIgnored, "signal"},
+		{"cancelled, none runs: the facts are kept", fakeClient{}, facts(is(jml.StatusCancelled)), false, OutcomeDelivered, "start"},
+		{"cancelled, one runs", fakeClient{running: true}, facts(is(jml.StatusCancelled)), false, OutcomeDelivered, "start"},
+		{"cancelled, one ended", ended(facts()), facts(is(jml.StatusCancelled)), false, OutcomeStarted, "start result start"},
+		{"left, without date and zone", fakeClient{}, jml.Snapshot{EmployeeID: "E-1", Status: jml.StatusLeft, ObservedAt: noon}, false, OutcomeDelivered, "start"},
+		{"left, again", fakeClient{}, facts(is(jml.StatusLeft)), true, OutcomeDelivered, "start"},
 		{"late, none runs", fakeClient{}, facts(starts(2026, 2, 22)), false, OutcomeIgnored, "signal"},
 		{"late, one runs", fakeClient{running: true}, facts(starts(2026, 2, 22)), false, OutcomeDelivered, "signal"},
 		{"late, again", fakeClient{}, facts(starts(2026, 2, 22)), true, OutcomeDelivered, "start"},
 		{"late, but within the limit", fakeClient{}, facts(starts(2026, 2, 24)), false, OutcomeDelivered, "start"},
 		{"away", fakeClient{fail: away}, facts(), false, "", "start"},
-		{"away, cancelled", fakeClient{fail: away}, facts(is(jml.StatusCancelled)), false, "", "signal"},
+		{"away, cancelled", fakeClient{fail: away}, facts(is(jml.StatusCancelled)), false, "", "start"},
 		{"away, again", fakeClient{fail: away}, facts(), true, "", "start"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -165,6 +165,9 @@ func TestStarter(t *testing.T) {
 				}
 				starts, _ := c.options.TypedSearchAttributes.GetTime(temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts))
 				want, _ := tc.snap.Start(p.StartHour)
+				if tc.snap.StartDate.IsZero() {
+					want = noon // without a date: now
+				}
 				if !starts.Equal(want) || c.options.TypedSearchAttributes.Size() != 3 || c.options.TaskQueue != "queue" {
 					t.Errorf("options = %+v", c.options)
 				}
