@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 
 	"firstpass.internal/activities"
@@ -53,6 +54,7 @@ type journey struct {
 func newJourney(t *testing.T, prepare ...func(*entrasim.User)) *journey {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	j := &journey{t: t, env: suite.NewTestWorkflowEnvironment(), logs: &bytes.Buffer{}, audit: &memoryAudit{}}
 	j.env.SetStartTime(begin)
 	j.env.SetTestTimeout(time.Minute)

@@ -118,6 +118,7 @@ type run struct {
 
 func newRun(t *testing.T) *run {
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet())
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(begin)
 	env.SetTestTimeout(30 * time.Second)
