@@ -30,9 +30,6 @@ const (
 	EventPassHandedOver   Event = "pass.handedOver"   // the channel took it
 	EventPassRevoke       Event = "pass.revoke"       // a pass is about to be deleted
 	EventPassGone         Event = "pass.gone"         // reading back showed it is gone
-	EventPassDestroy      Event = "pass.destroy"      // a pass whose code nobody saw is about to be deleted
-	EventPassDestroyed    Event = "pass.destroyed"    // and is
-	EventJoinerStop       Event = "joiner.stop"       // an operator wants a journey to end
 	EventJoinerClosed     Event = "joiner.closed"     // a journey ended
 )
 

@@ -29,6 +29,16 @@ const (
 	ReasonInternal              BlockReason = "internal"
 )
 
+// Reasons lists all of them.
+func Reasons() []BlockReason {
+	return []BlockReason{
+		ReasonUserNotFound, ReasonUserNotReady, ReasonUserAmbiguous, ReasonUserDisabled, ReasonUserExternal, ReasonUserPrivileged,
+		ReasonPolicyDisabled, ReasonLifetimeOutsidePolicy, ReasonMultiUseNotAllowed, ReasonOutOfScope, ReasonForeignPass,
+		ReasonPassHeldElsewhere, ReasonNoRecipient, ReasonMessageRefused, ReasonChannelUnavailable, ReasonPermissionMissing,
+		ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUnknownRefusal, ReasonPassLost, ReasonInternal,
+	}
+}
+
 // Block tells why a journey stands still and what to do about it. Nothing in it
 // is personal.
 type Block struct {
