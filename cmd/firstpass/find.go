@@ -14,6 +14,20 @@ import (
 	"firstpass.internal/workflows"
 )
 
+// open connects and finds the joiner that t means. The caller closes the client.
+func (t *target) open(ctx context.Context, env *environment) (client.Client, string, enums.WorkflowExecutionStatus, error) {
+	cfg, c, err := env.connect(ctx)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	id, status, err := t.find(ctx, c, cfg)
+	if err != nil {
+		c.Close()
+		return nil, "", 0, err
+	}
+	return c, id, status, nil
+}
+
 // find returns the workflow ID that t means and how its last run stands.
 func (t *target) find(ctx context.Context, c client.Client, cfg *config.Config) (string, enums.WorkflowExecutionStatus, error) {
 	ids, err := t.candidates(cfg)

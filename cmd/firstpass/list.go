@@ -39,11 +39,7 @@ type listed struct {
 
 // Run implements the command.
 func (l *listCmd) Run(ctx context.Context, env *environment) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	c, err := connect(ctx, cfg)
+	_, c, err := env.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -38,19 +38,11 @@ type shown struct {
 
 // Run implements the command.
 func (s *showCmd) Run(ctx context.Context, env *environment) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	c, err := connect(ctx, cfg)
+	c, id, status, err := s.open(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	id, status, err := s.find(ctx, c, cfg)
-	if err != nil {
-		return err
-	}
 	out := shown{WorkflowID: id, Status: status.String()}
 	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		// The result needs no worker.

@@ -38,21 +38,13 @@ func (c *revokeCmd) Run(ctx context.Context, env *environment) error {
 }
 
 func (e *ending) end(ctx context.Context, env *environment, outcome workflows.Stage) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	c, err := connect(ctx, cfg)
+	c, id, status, err := e.open(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	id, status, err := e.find(ctx, c, cfg)
-	if err != nil {
-		return err
-	}
 	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+		return endedAlready(id)
 	}
 	if e.Actor == "" {
 		if u, err := user.Current(); err == nil {
@@ -98,21 +90,13 @@ type nudgeCmd struct{ target }
 
 // Run implements the command.
 func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	c, err := connect(ctx, cfg)
+	c, id, status, err := n.open(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	id, status, err := n.find(ctx, c, cfg)
-	if err != nil {
-		return err
-	}
 	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+		return endedAlready(id)
 	}
 	view, err := ask(ctx, c, id)
 	if err != nil {
@@ -126,4 +110,8 @@ func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
 		return temporalError("nudge "+to, err)
 	}
 	return env.print(map[string]string{"nudged": to}, func(w io.Writer) { fmt.Fprintln(w, "nudged", to) })
+}
+
+func endedAlready(id string) error {
+	return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
 }

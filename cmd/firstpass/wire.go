@@ -40,6 +40,16 @@ func connect(ctx context.Context, cfg *config.Config) (client.Client, error) {
 	return c, nil
 }
 
+// connect reads the configuration and connects as it says.
+func (e *environment) connect(ctx context.Context) (*config.Config, client.Client, error) {
+	cfg, err := e.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := connect(ctx, cfg)
+	return cfg, c, err
+}
+
 // connectLazily is connect without the first call, for what must start while
 // Temporal is away.
 func connectLazily(cfg *config.Config, log *slog.Logger) (client.Client, error) {
