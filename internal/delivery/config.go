@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
+
+	"firstpass.internal/internal/outbound"
 )
 
 // KindSendGrid is the mail service at sendgrid.com, by its v3 API.
@@ -92,7 +93,7 @@ func (c Config) check() error {
 		if ch.Kind != KindSendGrid {
 			bad(at, "kind is not "+KindSendGrid)
 		}
-		if err := checkEndpoint(ch.Endpoint); err != nil {
+		if err := outbound.CheckRoot(ch.Endpoint); err != nil {
 			bad(at+" endpoint", err.Error())
 		}
 		if ch.APIKeyFile == "" {
@@ -109,17 +110,4 @@ func (c Config) check() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// checkEndpoint accepts scheme://host[:port] and nothing behind it.
-func checkEndpoint(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("not of the form https://host")
-	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()) {
-		return nil
-	}
-	return errors.New("not https")
 }

@@ -1,15 +1,12 @@
 package delivery
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 // system names this package in a Fault that no channel caused.
@@ -36,58 +33,14 @@ func httpFault(system, op string, status int) *jml.Fault {
 	return f
 }
 
-// transportCode says in one word why there was no answer; the error's own text
-// quotes the URL.
-func transportCode(err error) string {
-	var (
-		timeout interface{ Timeout() bool }
-		dns     *net.DNSError
-		cert    *tls.CertificateVerificationError
-		op      *net.OpError
-	)
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	case errors.As(err, &cert):
-		return "certificate"
-	case errors.As(err, &dns):
-		return "nameNotFound"
-	case errors.As(err, &op) && op.Op == "dial":
-		return "notReachable"
-	}
-	return "connectionBroken"
-}
-
-// retryLimit keeps a mistaken header from parking a joiner for a year.
-const retryLimit = 24 * time.Hour
-
-// retryAfter reads Retry-After in both its forms (RFC 9110, 10.2.3), else
-// SendGrid's X-RateLimit-Reset, which is the Unix time of the next quota.
+// retryAfter reads Retry-After, else SendGrid's X-RateLimit-Reset, which is the
+// Unix time of the next quota.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	var d time.Duration
-	raw := h.Get("Retry-After")
-	if secs, err := strconv.ParseInt(raw, 10, 32); err == nil {
-		d = time.Duration(secs) * time.Second
-	} else if at, err := http.ParseTime(raw); err == nil {
-		d = at.Sub(now)
-	} else if secs, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
-		d = time.Unix(secs, 0).Sub(now)
+	if d := outbound.RetryAfter(h, now); d > 0 {
+		return d
 	}
-	return min(max(d, 0), retryLimit)
-}
-
-// abandoned is a Fault of a call whose caller stopped waiting. jml.Fault
-// unwraps to nothing, and Temporal must be able to see the cancellation.
-type abandoned struct {
-	*jml.Fault
-	cause error // context.Canceled or context.DeadlineExceeded, never more
-}
-
-func (a abandoned) Unwrap() []error { return []error{a.Fault, a.cause} }
-
-func withContext(ctx context.Context, f *jml.Fault) error {
-	if err := ctx.Err(); err != nil && f.Status == 0 {
-		return abandoned{f, err}
+	if secs, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
+		return outbound.Bounded(time.Unix(secs, 0).Sub(now))
 	}
-	return f
+	return 0
 }

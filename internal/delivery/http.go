@@ -1,15 +1,14 @@
 package delivery
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"time"
+
+	"firstpass.internal/internal/outbound"
 )
 
 const (
@@ -17,34 +16,12 @@ const (
 	replyLimit  = 64 << 10 // bytes; a reply has a few hundred
 )
 
-// newHTTPClient trusts the authorities in caFile beside the system's, and
-// follows no redirect: the message would go along.
 func newHTTPClient(caFile string) (*http.Client, error) {
-	def, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil, errors.New("http.DefaultTransport has been replaced")
+	t, err := outbound.Transport(caFile)
+	if err != nil {
+		return nil, err
 	}
-	t := def.Clone()
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("CA file: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool() // a scratch image has no pool of its own
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, errors.New("CA file: no certificate in it")
-		}
-		t.TLSClientConfig.RootCAs = pool
-	}
-	return &http.Client{
-		Transport:     bounded{t},
-		Timeout:       sendTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return outbound.Client(bounded{t}, sendTimeout), nil
 }
 
 // bounded cuts replies off: the rest package reads them whole into memory.

@@ -13,6 +13,7 @@ import (
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 // sendGrid posts to /v3/mail/send.
@@ -70,8 +71,8 @@ func (s *sendGrid) post(ctx context.Context, op string, m message, dry bool) (jm
 	})
 	if res == nil {
 		f := httpFault(KindSendGrid, op, 0)
-		f.Code = transportCode(err)
-		return jml.Receipt{}, withContext(ctx, f)
+		f.Code = outbound.NoAnswer(err)
+		return jml.Receipt{}, outbound.Told(ctx, f)
 	}
 	// An error beside a reply means that its body broke off. The status has
 	// come and decides: a message that was taken must not be sent again.

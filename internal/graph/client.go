@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -12,6 +11,8 @@ import (
 	kiotajson "github.com/microsoft/kiota-serialization-json-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/policies"
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"firstpass.internal/internal/outbound"
 )
 
 // Client speaks to one tenant. It is safe for concurrent use; make one a
@@ -36,11 +37,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("graph: endpoint: %w", err)
 	}
-	transport, err := newTransport(cfg.CAFile)
+	transport, err := outbound.Transport(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	cred, err := newCredential(cfg, newHTTPClient(transport, cfg.Timeout))
+	cred, err := newCredential(cfg, outbound.Client(transport, cfg.Timeout))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func New(cfg Config) (*Client, error) {
 	// global registries which the SDK's root package fills.
 	c.adapter, err = kiotahttp.NewNetHttpRequestAdapterWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(
 		authenticator{c}, kiotajson.NewJsonParseNodeFactory(), kiotajson.NewJsonSerializationWriterFactory(),
-		newHTTPClient(own, cfg.Timeout))
+		outbound.Client(own, cfg.Timeout))
 	if err != nil {
 		return nil, fmt.Errorf("graph: request adapter: %w", err)
 	}
@@ -76,14 +77,4 @@ func (c *Client) users() *users.UsersRequestBuilder {
 
 func (c *Client) policies() *policies.PoliciesRequestBuilder {
 	return policies.NewPoliciesRequestBuilderInternal(map[string]string{}, c.adapter)
-}
-
-// newHTTPClient follows no redirects: neither service has any, and a followed
-// one could carry a body or a token to another host.
-func newHTTPClient(rt http.RoundTripper, timeout time.Duration) *http.Client {
-	return &http.Client{
-		Transport:     rt,
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"firstpass.internal/internal/outbound"
 )
 
 // CredentialKind says how Firstpass proves to Entra who it is.
@@ -101,11 +101,13 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var errs []error
 	bad := func(field, what string) { errs = append(errs, fmt.Errorf("graph: %s: %s", field, what)) }
-	if err := checkRoot(c.Endpoint, true); err != nil {
+	if err := outbound.CheckRoot(c.Endpoint); err != nil {
 		bad("endpoint", err.Error())
 	}
-	if err := checkRoot(c.Authority, false); err != nil {
+	if err := outbound.CheckRoot(c.Authority); err != nil {
 		bad("authority", err.Error())
+	} else if strings.HasPrefix(c.Authority, "http://") {
+		bad("authority", "not https") // azidentity insists, on loopback too
 	}
 	if c.Timeout < 0 {
 		bad("timeout", "negative")
@@ -135,24 +137,6 @@ func (c Config) check() error {
 		bad("credential", "kind is not client_secret, certificate, workload_identity or managed_identity")
 	}
 	return errors.Join(errs...)
-}
-
-// checkRoot accepts scheme://host[:port] and nothing behind it. Plain http is
-// for a simulator on the same machine.
-func checkRoot(raw string, httpOnLoopback bool) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("not of the form https://host")
-	case u.Scheme == "https", u.Scheme == "http" && httpOnLoopback && loopback(u.Hostname()):
-		return nil
-	}
-	return errors.New("not https")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // microsoftAuthority reports whether host is one of Microsoft's own. For any

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 // do runs one operation of the SDK and answers with what the last reply said
@@ -32,7 +33,7 @@ func (c *Client) do(ctx context.Context, op string, call func(context.Context) e
 		}
 		return ex, err
 	case err != nil, ex.status >= 300:
-		return ex, withContext(ctx, ex.fault(err))
+		return ex, outbound.Told(ctx, ex.fault(err))
 	}
 	return ex, nil
 }

@@ -2,11 +2,9 @@ package graph
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 // The systems a Fault of this package may name.
@@ -52,32 +51,11 @@ func (ex *exchange) fault(cause error) *jml.Fault {
 	case f.Kind == jml.FaultDenied:
 		f.Reason = jml.ReasonPermissionMissing
 	case ex.status == 0:
-		f.Code = transportCode(cause)
+		f.Code = outbound.NoAnswer(cause)
 	case ex.status < 300:
 		f.Code = "badReply"
 	}
 	return f
-}
-
-// transportCode says in one word why there was no answer.
-func transportCode(err error) string {
-	var (
-		timeout interface{ Timeout() bool }
-		dns     *net.DNSError
-		cert    *tls.CertificateVerificationError
-		op      *net.OpError
-	)
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	case errors.As(err, &cert):
-		return "certificate"
-	case errors.As(err, &dns):
-		return "nameNotFound"
-	case errors.As(err, &op) && op.Op == "dial":
-		return "notReachable"
-	}
-	return "connectionBroken"
 }
 
 // passHint guesses what a refused pass means. Graph tells these refusals apart
@@ -103,33 +81,17 @@ func passHint(message string) jml.BlockReason {
 	return jml.ReasonUnknownRefusal
 }
 
-// abandoned is a Fault of an operation whose caller stopped waiting. jml.Fault
-// unwraps to nothing, and Temporal must be able to see the cancellation.
-type abandoned struct {
-	*jml.Fault
-	cause error // context.Canceled or context.DeadlineExceeded, never more
-}
-
-func (a abandoned) Unwrap() []error { return []error{a.Fault, a.cause} }
-
-func withContext(ctx context.Context, f *jml.Fault) error {
-	if err := ctx.Err(); err != nil && f.Status < 300 {
-		return abandoned{f, err}
-	}
-	return f
-}
-
 // tokenFault turns an error of azidentity into a Fault of Entra's. Of the reply
 // only the AADSTS code is kept: its description may name the tenant and more.
 // learn.microsoft.com/entra/identity-platform/reference-error-codes
 func tokenFault(ctx context.Context, err error, now time.Time) error {
-	f := &jml.Fault{System: systemEntra, Kind: jml.FaultUnavailable, Code: transportCode(err)}
+	f := &jml.Fault{System: systemEntra, Kind: jml.FaultUnavailable, Code: outbound.NoAnswer(err)}
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
 		res := failed.RawResponse
 		f.Status, f.Code = res.StatusCode, ""
 		f.RequestID = wordOrNothing(res.Header.Get("x-ms-request-id"))
-		f.RetryAfter = retryAfter(res.Header.Get("Retry-After"), now)
+		f.RetryAfter = outbound.RetryAfter(res.Header, now)
 		switch res.StatusCode {
 		case http.StatusTooManyRequests:
 			f.Kind = jml.FaultThrottled
@@ -140,7 +102,7 @@ func tokenFault(ctx context.Context, err error, now time.Time) error {
 			f.Code = aadsts(body)
 		}
 	}
-	return withContext(ctx, f)
+	return outbound.Told(ctx, f)
 }
 
 // aadsts returns "AADSTS7000215" and the like from the reply of the token

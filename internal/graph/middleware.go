@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 const (
@@ -75,7 +76,7 @@ func (m *middleware) RoundTrip(r *http.Request) (*http.Response, error) {
 func (ex *exchange) read(res *http.Response, now time.Time) {
 	ex.status = res.StatusCode
 	ex.requestID = wordOrNothing(res.Header.Get("request-id"))
-	ex.retryAfter = retryAfter(res.Header.Get("Retry-After"), now)
+	ex.retryAfter = outbound.RetryAfter(res.Header, now)
 	if res.StatusCode < 400 {
 		// Its end is found by the parser: a cut reply is not JSON.
 		res.Body = readCloser{io.LimitReader(res.Body, successLimit), res.Body}
@@ -130,21 +131,6 @@ func wordOrNothing(s string) string {
 		return ""
 	}
 	return s
-}
-
-// retryAfterLimit keeps a mistaken header from parking a joiner for a year.
-const retryAfterLimit = 24 * time.Hour
-
-// retryAfter reads both forms of the header (RFC 9110, 10.2.3): seconds or an
-// HTTP date. What is in neither form, or past, is 0.
-func retryAfter(h string, now time.Time) time.Duration {
-	var d time.Duration
-	if secs, err := strconv.ParseFloat(h, 64); err == nil {
-		d = time.Duration(min(secs, retryAfterLimit.Seconds()) * float64(time.Second))
-	} else if at, err := http.ParseTime(h); err == nil {
-		d = at.Sub(now)
-	}
-	return min(max(d, 0), retryAfterLimit)
 }
 
 // newGUID returns a random (version 4) GUID, the form Graph wants a

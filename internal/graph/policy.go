@@ -11,6 +11,7 @@ import (
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/outbound"
 )
 
 // policyCache keeps the tenant's policy, which every journey reads and which
@@ -66,7 +67,7 @@ func (c *Client) PassPolicy(ctx context.Context) (jml.PassPolicy, error) {
 	case c.policy.fetch <- struct{}{}:
 		defer func() { <-c.policy.fetch }()
 	case <-ctx.Done():
-		return jml.PassPolicy{}, withContext(ctx, &jml.Fault{System: system, Op: op, Kind: jml.FaultUnavailable, Code: "timeout"})
+		return jml.PassPolicy{}, outbound.Told(ctx, &jml.Fault{System: system, Op: op, Kind: jml.FaultUnavailable, Code: "timeout"})
 	}
 	if v, ok := c.policy.get(c.now()); ok {
 		return v, nil // somebody else fetched it meanwhile
