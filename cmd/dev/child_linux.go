@@ -1,0 +1,10 @@
+package main
+
+import "syscall"
+
+// childAttributes puts the child into a process group of its own, so that
+// Ctrl-C reaches us alone and things stop in the right order, and takes it along
+// when we are killed.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

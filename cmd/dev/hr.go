@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"firstpass.internal/internal/jml"
+)
+
+// The HR sources of a world.
+const (
+	sourceBambooHR  = "bamboohr"
+	sourceCanonical = "canonical"
+)
+
+// record is what HR knows of an employee.
+type record struct {
+	employee
+	Start  time.Time // the instant; told as local date and time of the office
+	Office office
+	Left   bool // no longer employed
+}
+
+// hrSystem posts records to a world's intake, signed.
+type hrSystem struct {
+	intake string // URL up to the source
+	keys   *keys
+	client *http.Client
+}
+
+func newHRSystem(ports worldPorts, k *keys) *hrSystem {
+	return &hrSystem{intake: "http://" + loopback(ports.Intake) + "/v1/intake/", keys: k, client: &http.Client{Timeout: 30 * time.Second}}
+}
+
+// HR is the HR system of this world.
+func (w *world) HR() *hrSystem { return newHRSystem(w.Ports, w.Keys) }
+
+// Post sends a record as one of the sources and returns the answer.
+func (h *hrSystem) Post(ctx context.Context, source string, r record, at time.Time) (status int, answer string, err error) {
+	var body []byte
+	var header http.Header
+	switch source {
+	case sourceBambooHR:
+		if body, err = bambooBody(r); err == nil {
+			header = bambooHeader(h.keys.BambooHR, body, at)
+		}
+	case sourceCanonical:
+		if body, err = canonicalBody(r, at); err == nil {
+			header, err = standardHeader(h.keys.Canonical, body, at)
+		}
+	default:
+		err = fmt.Errorf("no source %q; there are %s and %s", source, sourceBambooHR, sourceCanonical)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return h.send(ctx, source, body, header)
+}
+
+func (h *hrSystem) send(ctx context.Context, source string, body []byte, header http.Header) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.intake+source, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header = header
+	res, err := h.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	return res.StatusCode, strings.TrimSpace(string(answer)), err
+}
+
+// local returns the civil date and time of day at which r starts.
+func (r record) local() (jml.Date, jml.Clock, error) {
+	zone, err := jml.LoadZone(r.Office.Zone)
+	if err != nil {
+		return jml.Date{}, jml.Clock{}, fmt.Errorf("zone of %s: %w", r.Office.Name, err)
+	}
+	t := r.Start.In(zone)
+	return jml.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}, jml.Clock{Hour: t.Hour(), Minute: t.Minute(), Second: t.Second()}, nil
+}
+
+// bambooBody is a BambooHR webhook with fields: the shape of the payload, not
+// the wording of any sample.
+//
+// Source: documentation.bamboohr.com/docs/webhooks
+func bambooBody(r record) ([]byte, error) {
+	date, clock, err := r.local()
+	if err != nil {
+		return nil, err
+	}
+	status := "Active"
+	if r.Left {
+		status = "Inactive"
+	}
+	type value struct {
+		Value string `json:"value"`
+	}
+	type item struct {
+		ID            string           `json:"id"`
+		ChangedFields []string         `json:"changedFields"`
+		Fields        map[string]value `json:"fields"`
+	}
+	return json.Marshal(map[string][]item{"employees": {{
+		ID: r.ID, ChangedFields: []string{"Hire Date"},
+		Fields: map[string]value{
+			"Employee #": {r.ID}, "Status": {status}, "Hire Date": {date.String()}, "Start Time": {clock.String()},
+			"Location": {r.Office.Name}, "First name": {r.Given}, "Last name": {r.Family},
+			"Work Email": {r.UPN}, "Home Email": {r.Mail},
+		},
+	}}})
+}
+
+func bambooHeader(key string, body []byte, at time.Time) http.Header {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(body)
+	mac.Write([]byte(stamp))
+	h := http.Header{}
+	h.Set("Content-Type", "application/json")
+	h.Set("X-BambooHR-Timestamp", stamp)
+	h.Set("X-BambooHR-Signature", hex.EncodeToString(mac.Sum(nil)))
+	return h
+}
+
+// canonicalBody is Firstpass's own format, published at
+// /schemas/snapshot.v1.json.
+func canonicalBody(r record, at time.Time) ([]byte, error) {
+	date, clock, err := r.local()
+	if err != nil {
+		return nil, err
+	}
+	status := jml.StatusScheduled
+	if r.Left {
+		status = jml.StatusLeft
+	}
+	return json.Marshal(jml.Snapshot{
+		EmployeeID: r.ID, Status: status, StartDate: date, StartTime: &clock, Zone: r.Office.Zone,
+		GivenName: r.Given, FamilyName: r.Family, UPN: r.UPN, PersonalMail: r.Mail, ObservedAt: at.UTC(),
+	})
+}
+
+// standardHeader signs the way of Standard Webhooks.
+//
+// Source: github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+func standardHeader(secret string, body []byte, at time.Time) (http.Header, error) {
+	encoded, ok := strings.CutPrefix(secret, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil {
+		return nil, errors.New("the secret of the canonical source is not whsec_ and base64; remove it to have a new one drawn")
+	}
+	var raw [16]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return nil, err
+	}
+	id, stamp := "msg_"+hex.EncodeToString(raw[:]), strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
+	h := http.Header{}
+	h.Set("Content-Type", "application/json")
+	h.Set("Webhook-Id", id)
+	h.Set("Webhook-Timestamp", stamp)
+	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	return h, nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"firstpass.internal/internal/codec"
+)
+
+// keys are the secrets of one world, drawn at its first start and kept in files
+// that only their owner can read. They open nothing outside it.
+type keys struct {
+	dir string
+
+	Payloads *codec.Keyring // what Firstpass encrypts with
+	Mailbox  *codec.Keyring // the mailbox is not Firstpass's, so neither is its key
+
+	BambooHR     string // HMAC key
+	Canonical    string // Standard Webhooks secret, whsec_…
+	ClientSecret string // of the app registration in the simulated tenant
+	SendGrid     string // API key
+}
+
+// Files of keys, as the configuration names them.
+const (
+	payloadKeyring = "keyring.json"
+	mailboxKeyring = "mailbox-keyring.json"
+	refsKey        = "refs-key"
+	bambooKey      = "bamboohr-key"
+	canonicalKey   = "canonical-key"
+	clientSecret   = "graph-client-secret"
+	sendGridKey    = "sendgrid-api-key"
+)
+
+func (k *keys) file(name string) string { return filepath.Join(k.dir, name) }
+
+// openKeys reads the keys in dir and draws those that are missing.
+func openKeys(dir string) (*keys, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	k := &keys{dir: dir}
+	var err error
+	if k.Payloads, err = keptKeyring(k.file(payloadKeyring)); err != nil {
+		return nil, err
+	}
+	if k.Mailbox, err = keptKeyring(k.file(mailboxKeyring)); err != nil {
+		return nil, err
+	}
+	var unused string
+	for _, s := range []struct {
+		name string
+		into *string
+		form func([]byte) string
+	}{
+		{refsKey, &unused, base64.StdEncoding.EncodeToString},
+		{bambooKey, &k.BambooHR, hex.EncodeToString},
+		{canonicalKey, &k.Canonical, func(b []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(b) }},
+		{clientSecret, &k.ClientSecret, base64.RawURLEncoding.EncodeToString},
+		{sendGridKey, &k.SendGrid, func(b []byte) string { return "SG.dev." + base64.RawURLEncoding.EncodeToString(b) }},
+	} {
+		raw, err := keptFile(k.file(s.name), func() ([]byte, error) {
+			b := make([]byte, 32)
+			_, err := rand.Read(b)
+			return []byte(s.form(b) + "\n"), err
+		})
+		if err != nil {
+			return nil, err
+		}
+		*s.into = strings.TrimSpace(string(raw))
+	}
+	return k, nil
+}
+
+func keptKeyring(path string) (*codec.Keyring, error) {
+	k, err := codec.LoadKeyring(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	if k, err = codec.NewKeyring(time.Now()); err != nil {
+		return nil, err
+	}
+	if err := k.Save(path); err != nil {
+		return nil, fmt.Errorf("make %s: %w", filepath.Base(path), err)
+	}
+	return k, nil
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/entrasim"
+)
+
+// Files of a world.
+const (
+	settingsFile = "firstpass.yaml"
+	firstpassLog = "firstpass.log"
+	pidFile      = "firstpass.pid"
+)
+
+// worldConfig says what world to make. Dir and Firstpass are required.
+type worldConfig struct {
+	// Dir is the state folder. One world at a time may use it.
+	Dir string
+	// Firstpass is the shipped binary.
+	Firstpass string
+	// Profile of the joiners; quickProfile if it is empty.
+	Profile *profileSettings
+	// Temporal is a server to share. Nil starts one in Dir, with the Web UI.
+	Temporal *temporalServer
+	// Namespace must exist on a shared server; default "default".
+	Namespace string
+	// Tenant and Settings change what the tenant and firstpass.yaml are made
+	// from.
+	Tenant   func(*entrasim.Config)
+	Settings func(yaml string) string
+	// Progress is told what is being started; may be nil.
+	Progress func(string)
+}
+
+// world is everything around Firstpass, and Firstpass.
+type world struct {
+	Keys     *keys
+	Temporal *temporalServer
+	Tenant   *entrasim.Tenant
+	Mailbox  *mailbox
+	Ports    worldPorts
+
+	cfg      worldConfig
+	ui       *webUI
+	unlock   func() error
+	payloads client.Options
+
+	mu    sync.Mutex // guards child
+	child *child
+}
+
+// openWorld starts everything but Firstpass itself.
+func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if cfg.Firstpass, err = filepath.Abs(cfg.Firstpass); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(cfg.Firstpass); err != nil {
+		return nil, fmt.Errorf("no product at %s; make build puts it into bin/firstpass: %w", cfg.Firstpass, err)
+	}
+	if cfg.Namespace == "" {
+		cfg.Namespace = "default"
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	if cfg.Profile == nil {
+		p := quickProfile()
+		cfg.Profile = &p
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	w := &world{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if w.unlock, err = lockFolder(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if w.Ports, err = keptPorts(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if err := w.Ports.checkFree(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if w.Keys, err = openKeys(w.path("keys")); err != nil {
+		return nil, err
+	}
+	payloads, err := codec.New(codec.Config{Keyring: w.Keys.Payloads, Namespace: cfg.Namespace})
+	if err != nil {
+		return nil, err
+	}
+	codec.ClientOptions(&w.payloads, payloads)
+	if err := w.openTenant(); err != nil {
+		return nil, err
+	}
+	if err := w.openMailbox(); err != nil {
+		return nil, err
+	}
+	if w.Temporal = cfg.Temporal; w.Temporal == nil {
+		if err := w.StartTemporal(ctx); err != nil {
+			return nil, err
+		}
+		cfg.Progress("Web UI")
+		if w.ui, err = startWebUI(ctx, webUIConfig{
+			Port: w.Ports.WebUI, Temporal: w.Temporal.Address, Namespace: cfg.Namespace,
+			CodecPort: w.Ports.Codec, Keys: w.Keys.Payloads,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return w, w.writeSettings()
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.cfg.Dir, name) }
+
+// Settings is the configuration file that Firstpass runs with.
+func (w *world) Settings() string { return w.path(settingsFile) }
+
+// IntakeURL is where an HR source posts.
+func (w *world) IntakeURL(source string) string {
+	return "http://" + loopback(w.Ports.Intake) + "/v1/intake/" + source
+}
+
+func (w *world) openTenant() (err error) {
+	w.cfg.Progress("simulated tenant")
+	cfg := entrasim.Config{
+		Addr: loopback(w.Ports.Graph), ManageAddr: loopback(w.Ports.Manage),
+		StateFile: w.path("tenant.json"), CertDir: w.path("tenant"),
+		ClientSecret: w.Keys.ClientSecret,
+	}
+	if w.cfg.Tenant != nil {
+		w.cfg.Tenant(&cfg)
+	}
+	if w.Tenant, err = entrasim.Start(cfg); err != nil {
+		return err
+	}
+	return replaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
+}
+
+func (w *world) openMailbox() (err error) {
+	w.cfg.Progress("mailbox")
+	w.Mailbox, err = startMailbox(mailboxConfig{
+		Dir: w.path("mailbox"), Key: w.Keys.SendGrid, Keys: w.Keys.Mailbox,
+		APIAddr: loopback(w.Ports.Mail), PageAddr: loopback(w.Ports.MailPage),
+		Tenant: w.Tenant.ManageURL(),
+	})
+	return err
+}
+
+func (w *world) writeSettings() error {
+	yaml, err := settings{
+		Dir: w.cfg.Dir, Keys: w.Keys.dir,
+		TemporalAddress: w.Temporal.Address, Namespace: w.cfg.Namespace,
+		TenantURL: w.Tenant.URL(), TenantID: w.Tenant.TenantID(), ClientID: w.Tenant.ClientID(), TenantCA: w.path("tenant-ca.pem"),
+		MailURL: w.Mailbox.URL(), MailCA: w.Mailbox.CAFile(),
+		Intake: loopback(w.Ports.Intake), Offices: offices(), Profile: *w.cfg.Profile,
+	}.render()
+	if err != nil {
+		return err
+	}
+	if w.cfg.Settings != nil {
+		yaml = w.cfg.Settings(yaml)
+	}
+	return replaceFile(w.Settings(), []byte(yaml))
+}
+
+// StartTemporal starts the world's own server, again after StopTemporal.
+func (w *world) StartTemporal(ctx context.Context) (err error) {
+	w.cfg.Progress("Temporal")
+	w.Temporal, err = startTemporal(ctx, temporalConfig{
+		Dir: w.path("temporal"), Ports: w.Ports.Temporal[:], Namespaces: []string{w.cfg.Namespace}, Batches: true,
+	})
+	return err
+}
+
+// StopTemporal stops the world's own server.
+func (w *world) StopTemporal() error { return w.Temporal.Stop() }
+
+// StartFirstpass starts the shipped binary and returns once it takes requests.
+func (w *world) StartFirstpass(ctx context.Context) error {
+	c, err := startChild(w.cfg.Firstpass, []string{"serve", "--config", w.Settings()}, w.path(firstpassLog))
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.child = c
+	w.mu.Unlock()
+	if err := replaceFile(w.path(pidFile), []byte(strconv.Itoa(c.PID()))); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("waited 30 s"))
+	defer cancel()
+	err = poll(ctx, 50*time.Millisecond, func() error {
+		select {
+		case <-c.Done():
+			return giveUp{fmt.Errorf("it ended by itself: %s", c.cmd.ProcessState)}
+		default:
+			return answersHTTP(ctx, "http://"+loopback(w.Ports.Intake)+"/readyz")
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("firstpass does not get ready; its words are in %s: %w", w.path(firstpassLog), err)
+	}
+	return nil
+}
+
+// Firstpass is the running binary; nil if there is none.
+func (w *world) Firstpass() *child {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.child
+}
+
+// StopFirstpass ends it as a service manager does.
+func (w *world) StopFirstpass() error {
+	c := w.takeChild()
+	if c == nil {
+		return nil
+	}
+	return c.Stop(30 * time.Second)
+}
+
+// KillFirstpass ends it as kill -9 does.
+func (w *world) KillFirstpass() error {
+	c := w.takeChild()
+	if c == nil {
+		return errors.New("firstpass does not run")
+	}
+	return c.Kill()
+}
+
+func (w *world) takeChild() *child {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.child
+	w.child = nil
+	return c
+}
+
+// Client returns a Temporal client that reads what Firstpass writes.
+func (w *world) Client(ctx context.Context) (client.Client, error) {
+	return w.Temporal.Dial(ctx, w.cfg.Namespace, w.payloads)
+}
+
+// Close stops everything: who asks before who answers. A shared Temporal stays.
+func (w *world) Close() error {
+	err := w.StopFirstpass()
+	if w.ui != nil {
+		w.ui.Stop()
+	}
+	if w.Temporal != nil && w.cfg.Temporal == nil {
+		err = errors.Join(err, w.Temporal.Stop())
+	}
+	if w.Mailbox != nil {
+		err = errors.Join(err, w.Mailbox.Close())
+	}
+	if w.Tenant != nil {
+		err = errors.Join(err, w.Tenant.Close())
+	}
+	if w.unlock != nil {
+		err = errors.Join(err, w.unlock())
+	}
+	return err
+}
