@@ -383,7 +383,7 @@ func (j *joiner) view() (JoinerView, error) {
 		Stage: j.stage, Facts: j.facts, User: j.user, Block: j.block, Recheck: j.recheck,
 		PassID: j.passID, Pass: j.lastPass, Stopping: j.stop, Outdated: j.outdated, FirstSeen: j.firstSeen,
 	}
-	if j.informed {
+	if !j.facts.StartDate.IsZero() {
 		v.Start, v.Deadline = j.start(), j.deadline()
 		v.IssueAt = v.Start.Add(-j.in.Profile.LeadTime)
 	}
