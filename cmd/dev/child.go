@@ -34,7 +34,7 @@ func startChild(program string, args []string, log string) (*child, error) {
 		// started the child ends, so that thread is kept for as long.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		err := c.cmd.Start()
 		started <- err
 		if err == nil {

@@ -464,7 +464,7 @@ func lastLines(path string, err error) string {
 	if openErr != nil {
 		return err.Error()
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	const tail = 2000
 	if size, seekErr := f.Seek(0, io.SeekEnd); seekErr == nil {
 		_, _ = f.Seek(max(0, size-tail), io.SeekStart)

@@ -80,7 +80,7 @@ func (h *hrSystem) send(ctx context.Context, source string, body []byte, header 
 	if err != nil {
 		return 0, "", err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	return res.StatusCode, strings.TrimSpace(string(answer)), err
 }

@@ -24,7 +24,7 @@ type suite struct {
 
 // shared is started by the first test that wants a world; TestMain, which must
 // end it, has no other way to reach it.
-var shared = &suite{} //nolint:gochecknoglobals
+var shared = &suite{}
 
 const worldsAtMost = 100
 
