@@ -23,7 +23,7 @@ import (
 //
 // Not seen: roles the user may activate but has not (PIM eligibility, which is
 // roleManagement/directory/roleEligibilitySchedules), and role-assignable
-// groups he owns. RoleGroupsOwning stays 0; it would take a third read, GET
+// groups he owns: that would take a third read, GET
 // /users/{id}/ownedObjects/microsoft.graph.group with $select
 // id,isAssignableToRole. A joiner who owns such a group before his first
 // sign-in was made its owner by somebody who could equally have put him in it.

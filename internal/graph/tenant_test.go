@@ -239,7 +239,7 @@ func TestMethods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = append(want, jml.Method{ID: p.MethodID, Kind: jml.MethodPass, CreatedAt: now})
+	want = append(want, jml.Method{ID: p.MethodID, Kind: "temporaryAccessPass", CreatedAt: now})
 	got, err := c.Methods(t.Context(), user.ID)
 	if err != nil || len(got) == 0 || got[0].Kind != "password" {
 		t.Fatalf("%+v, %v", got, err)

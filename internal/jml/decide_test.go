@@ -147,7 +147,7 @@ func TestCompleting(t *testing.T) {
 		{"no creation time", []jml.Method{m(jml.MethodFIDO2, time.Time{})}, false},
 		{"strong, not allowed", []jml.Method{m(jml.MethodAuthenticator, noon)}, false},
 		{"a phone", []jml.Method{m("phone", noon)}, false},
-		{"the pass itself", []jml.Method{m(jml.MethodPass, noon)}, false},
+		{"the pass itself", []jml.Method{m("temporaryAccessPass", noon)}, false},
 	}
 	for _, tt := range tests {
 		if _, got := jml.Completing(tt.methods, allowed, noon); got != tt.want {

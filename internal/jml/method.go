@@ -16,7 +16,6 @@ const (
 	MethodWindowsHello  MethodKind = "windowsHelloForBusiness"
 	MethodPlatform      MethodKind = "platformCredential"
 	MethodAuthenticator MethodKind = "microsoftAuthenticator"
-	MethodPass          MethodKind = "temporaryAccessPass"
 )
 
 // StrongMethods lists the kinds a profile may complete on. A phone number, a

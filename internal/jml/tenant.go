@@ -19,13 +19,12 @@ type User struct {
 
 // Privilege says why a user counts as privileged. The zero value: he does not.
 type Privilege struct {
-	Roles            int `json:"roles"`             // directory roles held, scoped ones included
-	RoleGroups       int `json:"role_groups"`       // role-assignable groups he is in
-	RoleGroupsOwning int `json:"role_groups_owned"` // role-assignable groups he owns
+	Roles      int `json:"roles"`       // directory roles held, scoped ones included
+	RoleGroups int `json:"role_groups"` // role-assignable groups he is in
 }
 
 // Any reports whether there is any privilege.
-func (p Privilege) Any() bool { return p.Roles+p.RoleGroups+p.RoleGroupsOwning > 0 }
+func (p Privilege) Any() bool { return p.Roles+p.RoleGroups > 0 }
 
 // PassPolicy is the tenant's configuration of the Temporary Access Pass method.
 type PassPolicy struct {
@@ -99,16 +98,6 @@ func (r PassRequest) Matches(p Pass) bool {
 	// A start that has come asks for a pass that is usable at once: Graph then
 	// answers with its own clock as the start.
 	return p.StartAt.After(r.StartAt) && p.StartAt.Sub(p.CreatedAt).Abs() < time.Minute
-}
-
-// TenantFacts is what preflight read of a tenant about one employee. Fields
-// behind the first fact that blocks stay empty: they are not read.
-type TenantFacts struct {
-	Users     []User
-	Policy    PassPolicy
-	InGroups  []string // of those the policy names
-	Privilege Privilege
-	Methods   []Method
 }
 
 // Verdict is what preflight decided.
