@@ -33,7 +33,8 @@ type joiner struct {
 	in        JoinerInput
 	facts     jml.Snapshot
 	informed  bool // facts hold a snapshot
-	revision  int  // counts snapshots that said something new
+	heard     int  // counts snapshots that said something new, and nudges
+	planned   int  // heard, when the present plan was made
 	outdated  int
 	firstSeen time.Time
 	shown     time.Time // the start instant in the search attributes
@@ -42,7 +43,6 @@ type joiner struct {
 	block    *jml.Block
 	recheck  time.Time
 	rechecks int // tries since the present reason appeared
-	looks    int // SignalLook seen
 	user     *jml.User
 	passID   string
 	round    int // passes made so far
@@ -76,7 +76,7 @@ func (j *joiner) listen(ctx workflow.Context) error {
 		looks := workflow.GetSignalChannel(ctx, SignalLook)
 		for {
 			looks.Receive(ctx, nil)
-			j.looks++
+			j.heard++
 		}
 	})
 	return nil
@@ -89,7 +89,7 @@ func (j *joiner) learn(s jml.Snapshot) {
 		return
 	}
 	j.facts, j.informed = s, true
-	j.revision++
+	j.heard++
 }
 
 func (j *joiner) mayStop(req StopRequest) error {
@@ -144,6 +144,9 @@ func (j *joiner) deadline() time.Time {
 func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 	_ = workflow.Await(ctx, func() bool { return j.informed })
 	for {
+		// What comes in from here on, while activities run too, may change the
+		// plan: the next wait returns at once.
+		j.planned = j.heard
 		now := workflow.Now(ctx)
 		if j.ending(ctx) {
 			return j.close(ctx, j.stopOutcome())
@@ -157,8 +160,9 @@ func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 			j.sleepUntil(ctx, issueAt)
 			continue
 		}
+		match := j.facts.UserMatch()
 		verdict, err := callLocal(read(ctx), "Preflight", Activities.Preflight, PreflightInput{
-			Ref: j.in.Ref, Match: j.facts.UserMatch(), Profile: j.in.Profile,
+			Ref: j.in.Ref, Match: match, Profile: j.in.Profile,
 		})
 		if ctx.Err() != nil {
 			continue
@@ -174,7 +178,7 @@ func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 		}
 		if verdict.Block == nil {
 			var closed Stage
-			if closed, verdict.Block = j.pass(ctx); closed != "" {
+			if closed, verdict.Block = j.pass(ctx, match); closed != "" {
 				return j.close(ctx, closed)
 			}
 		}
@@ -189,9 +193,8 @@ func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 
 // sleepUntil returns at t, or when anything happened that may change the plan.
 func (j *joiner) sleepUntil(ctx workflow.Context, t time.Time) {
-	revision, looks := j.revision, j.looks
 	_, _ = workflow.AwaitWithTimeout(ctx, t.Sub(workflow.Now(ctx)), func() bool {
-		return j.revision != revision || j.looks != looks || j.ending(ctx)
+		return j.heard != j.planned || j.ending(ctx)
 	})
 }
 
@@ -211,15 +214,20 @@ func (j *joiner) wait(ctx workflow.Context, b *jml.Block) {
 	j.recheck = time.Time{}
 }
 
-// pass runs one pass to its end. It returns the outcome that closes the joiner,
-// or what stands in the way, or neither: then the plan has changed.
-func (j *joiner) pass(ctx workflow.Context) (Stage, *jml.Block) {
+// pass runs one pass to its end, for the user that was found by match. It
+// returns the outcome that closes the joiner, or what stands in the way, or
+// neither: then the plan has changed.
+//
+// HR may have corrected match while preflight ran; then there is none.
+func (j *joiner) pass(ctx workflow.Context, match jml.Match) (Stage, *jml.Block) {
+	if j.facts.UserMatch() != match {
+		return "", nil
+	}
 	start := j.start()
 	in := PassInput{
 		Ref: j.in.Ref, UserID: j.user.ID, UPN: j.user.UPN, Profile: j.in.Profile, Facts: j.facts,
 		StartAt: start, Since: workflow.Now(ctx), Until: j.deadline(), Round: j.round,
 	}
-	match := j.facts.UserMatch()
 	childCtx, cancel := workflow.WithCancel(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            PassID(j.user.ID),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

@@ -424,6 +424,29 @@ func TestBlockedTimesOutWithReason(t *testing.T) {
 	}
 }
 
+// HR corrects whom it means while preflight is looking for the wrong one: the
+// pass goes to the right person, and to nobody else.
+func TestMatchCorrectedDuringPreflight(t *testing.T) {
+	r := newRun(t)
+	r.fake.look = registered(first)
+	wrong := jml.User{ID: "9c0f7a10-0000-4a6e-9a57-1f0f4f1d2c99", UPN: "someone.else@example.com", Enabled: true}
+	r.fake.preflight = func(in workflows.PreflightInput) (jml.Verdict, error) {
+		if in.Match.Attribute == "employeeId" {
+			r.env.SignalWorkflow(workflows.SignalFacts, snapshot(seen(begin.Add(time.Hour)), func(s *jml.Snapshot) {
+				s.Match = &jml.Match{Attribute: "userPrincipalName", Value: user.UPN}
+			}))
+			return jml.Verdict{User: wrong}, nil
+		}
+		return jml.Verdict{User: user}, nil
+	}
+	r.outcome(r.finish(), workflows.StageCompleted)
+	for _, in := range r.fake.issued {
+		if in.UserID != user.ID {
+			t.Errorf("a pass was issued to %s", in.Notice.SignInName)
+		}
+	}
+}
+
 func TestSkipped(t *testing.T) {
 	r := newRun(t)
 	r.fake.preflight = func(workflows.PreflightInput) (jml.Verdict, error) {
