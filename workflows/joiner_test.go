@@ -2,10 +2,12 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -505,4 +507,36 @@ func TestPassCancelledFromOutside(t *testing.T) {
 		}
 	})
 	r.outcome(r.finish(), workflows.StageCompleted)
+}
+
+// A joiner that is blocked for months continues as new and keeps what it knows.
+func TestLongBlockContinuesAsNew(t *testing.T) {
+	late := func(s *jml.Snapshot) { s.StartDate = jml.Date{Year: 2026, Month: 11, Day: 18} }
+	blocked := func(workflows.PreflightInput) (jml.Verdict, error) {
+		return jml.Verdict{Block: jml.Blocked(jml.ReasonUserNotFound, "")}, nil
+	}
+	r := newRun(t)
+	r.fake.preflight = blocked
+	r.env.SetContinueAsNewSuggested(true)
+	r.tell(begin, snapshot(late))
+	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: r.prof})
+	var again *workflow.ContinueAsNewError
+	if err := r.env.GetWorkflowError(); !errors.As(err, &again) {
+		t.Fatalf("ended with %v, want to continue as new", err)
+	}
+	var in workflows.JoinerInput
+	if err := converter.GetDefaultDataConverter().FromPayloads(again.Input, &in); err != nil {
+		t.Fatal(err)
+	}
+	next := newRun(t)
+	next.fake.preflight = blocked
+	next.env.ExecuteWorkflow(workflows.TypeJoiner, in)
+	var res workflows.JoinerResult
+	if err := next.env.GetWorkflowResult(&res); err != nil {
+		t.Fatal(err)
+	}
+	next.outcome(res, workflows.StageTimedOut)
+	if !res.Facts.SameContent(snapshot(late)) || res.Block == nil {
+		t.Errorf("result %+v", res)
+	}
 }

@@ -33,12 +33,7 @@ type pass struct {
 }
 
 func (p *pass) run(ctx workflow.Context) (PassResult, error) {
-	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, IssueInput{
-		Ref:     p.in.Ref,
-		UserID:  p.in.UserID,
-		Request: p.request,
-		Notice:  p.notice(),
-	})
+	issued, err := p.issue(ctx)
 	if err != nil {
 		// The last try may have made a pass whose reply was lost.
 		result := PassResult{End: EndBlocked, Block: blockOf(err)}
@@ -48,11 +43,16 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		result.Revoked, err = p.revoke(ctx, "", "not handed over")
 		return result, err
 	}
-	p.view.Issued = &issued
-	result := PassResult{Issued: &issued}
+	p.view.Issued = issued
+	result := PassResult{Issued: issued}
 
 	p.view.Stage = StageWaiting
 	result.Registered, result.End = p.watch(ctx, issued.Pass.UsableFrom())
+	if result.End == "" {
+		next := p.in
+		next.Issued = issued
+		return PassResult{}, workflow.NewContinueAsNewError(ctx, TypePass, next)
+	}
 	p.view.Registered = result.Registered
 
 	if result.End == EndRegistered && p.in.Profile.Settle > 0 {
@@ -65,7 +65,22 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 	return result, err
 }
 
-// watch waits until a method is registered that completes the journey.
+// issue makes the pass, unless an earlier run has.
+func (p *pass) issue(ctx workflow.Context) (*IssueResult, error) {
+	if p.in.Issued != nil {
+		return p.in.Issued, nil
+	}
+	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, IssueInput{
+		Ref:     p.in.Ref,
+		UserID:  p.in.UserID,
+		Request: p.request,
+		Notice:  p.notice(),
+	})
+	return &issued, err
+}
+
+// watch waits until a method is registered that completes the journey. It
+// returns no end if the history has grown so long that a new run must go on.
 func (p *pass) watch(ctx workflow.Context, usable time.Time) (*jml.Method, PassEnd) {
 	nudges := workflow.GetSignalChannel(ctx, SignalLook)
 	// Nobody can have signed in with the pass before it is usable, so there is
@@ -96,6 +111,9 @@ func (p *pass) watch(ctx workflow.Context, usable time.Time) (*jml.Method, PassE
 		last = workflow.Now(ctx)
 		if !last.Before(p.in.Until) {
 			return nil, EndTimedOut
+		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return nil, ""
 		}
 		looks++
 		if nudged {

@@ -2,8 +2,12 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
 
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
@@ -54,5 +58,36 @@ func TestNudgeTooEarly(t *testing.T) {
 	r.outcome(r.finish(), workflows.StageCompleted)
 	if got, want := r.fake.looked[len(r.fake.looked)-1], nudgedAt.Add(2*time.Minute); !got.Equal(want) {
 		t.Errorf("found at %s, want %s", got, want)
+	}
+}
+
+// A watch that goes on for weeks continues as new, and neither issues again nor
+// forgets which pass to revoke.
+func TestLongWatchContinuesAsNew(t *testing.T) {
+	in := workflows.PassInput{
+		Ref: "ref", UserID: user.ID, UPN: user.UPN, Profile: profile(), Facts: snapshot(),
+		StartAt: first, Since: begin, Until: first.Add(24 * time.Hour),
+	}
+	r := newRun(t)
+	r.env.SetContinueAsNewSuggested(true)
+	r.env.ExecuteWorkflow(workflows.TypePass, in)
+	var again *workflow.ContinueAsNewError
+	if err := r.env.GetWorkflowError(); !errors.As(err, &again) {
+		t.Fatalf("ended with %v, want to continue as new", err)
+	}
+	if err := converter.GetDefaultDataConverter().FromPayloads(again.Input, &in); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.fake.revoked) != 0 || in.Issued == nil {
+		t.Fatalf("revoked %v, carried %+v", r.fake.revoked, in.Issued)
+	}
+	next := newRun(t)
+	next.fake.look = registered(first)
+	next.env.ExecuteWorkflow(workflows.TypePass, in)
+	if err := next.env.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	if len(next.fake.issued) != 0 || len(next.fake.revoked) != 1 || next.fake.revoked[0].MethodID != "pass-1" {
+		t.Errorf("second run: issued %v, revoked %+v", next.fake.issued, next.fake.revoked)
 	}
 }

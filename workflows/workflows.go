@@ -168,6 +168,8 @@ type PassInput struct {
 	StartAt time.Time    `json:"start_at"` // not before this
 	Since   time.Time    `json:"since"`    // see jml.PassRequest
 	Until   time.Time    `json:"until"`    // give up then
+	// Issued is set when a long watch continues as new: the pass is there.
+	Issued *IssueResult `json:"issued,omitempty"`
 	// Round counts the passes of this journey from 0. From 1 on the message
 	// says that an earlier one no longer works.
 	Round int `json:"round"`

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/entrasim"
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -107,4 +108,27 @@ func TestTerminated(t *testing.T) {
 			t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
 		}
 	})
+}
+
+// TestTwoSourcesOneUser: two HR systems know the same person. There is one pass
+// at a time; the second joiner says why it waits, and then has nothing to do.
+func TestTwoSourcesOneUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	first := w.Post(w.Joiner(w.Person, 6*time.Second))
+	w.Passcode(w.Person, 1)
+	second := w.PostAs(sourceCanonical, w.Joiner(w.Person, 6*time.Second))
+	w.WaitFor(second, time.Minute, "blocked", func(v workflows.JoinerView) bool {
+		return v.Block != nil && v.Block.Reason == jml.ReasonPassHeldElsewhere
+	})
+	w.Onboard(w.Person)
+	if got := w.Result(first).Outcome; got != workflows.StageCompleted {
+		t.Errorf("first: %s, want %s", got, workflows.StageCompleted)
+	}
+	if got := w.Result(second).Outcome; got != workflows.StageSkipped {
+		t.Errorf("second: %s, want %s", got, workflows.StageSkipped)
+	}
+	if n := len(w.Mailbox.MailsTo(w.Person.Mail)); n != 1 {
+		t.Errorf("%d mails, want 1", n)
+	}
 }
