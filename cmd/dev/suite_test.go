@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,9 @@ type suite struct {
 	binary     string
 	temporal   *temporalServer
 	namespaces chan string
+
+	mu       sync.Mutex
+	nextPort int
 }
 
 // shared is started by the first test that wants a world; TestMain, which must
@@ -91,5 +96,43 @@ func (s *suite) namespace(t testing.TB) string {
 	default:
 		t.Fatalf("more than %d worlds in one run; raise worldsAtMost", worldsAtMost)
 		return ""
+	}
+}
+
+// ports returns n neighbouring ports that nobody else in this run gets. Two
+// worlds that start at the same moment and draw for themselves may draw the
+// same, each finding them free.
+func (s *suite) ports(t testing.TB, n int) []int {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nextPort == 0 {
+		s.nextPort = firstPort + rand.IntN((lastPort-firstPort)/2)
+	}
+	for s.nextPort+n < lastPort {
+		base := s.nextPort
+		s.nextPort += n
+		if ports, err := bindable(base, n); err == nil {
+			return ports
+		}
+	}
+	t.Fatal("no ports left")
+	return nil
+}
+
+// keepPorts puts ports of its own into the folder of a world that is not yet
+// opened.
+func (s *suite) keepPorts(t testing.TB, dir string) {
+	t.Helper()
+	var p worldPorts
+	for i, port := range s.ports(t, len(p.all())) {
+		*p.all()[i] = port
+	}
+	raw, err := json.Marshal(p)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, portsFile), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

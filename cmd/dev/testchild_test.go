@@ -60,10 +60,7 @@ func temporalProcess(t *testing.T, cfg temporalConfig) (kill func()) {
 
 func TestTemporalSurvivesKill(t *testing.T) {
 	t.Parallel()
-	ports, err := freePorts(temporalPorts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := shared.ports(t, temporalPorts)
 	cfg := temporalConfig{Dir: t.TempDir(), Ports: ports, Namespaces: []string{"default"}}
 	kill := temporalProcess(t, cfg)
 	c, err := (&temporalServer{Address: loopback(ports[0])}).Dial(t.Context(), "default", client.Options{})

@@ -82,6 +82,7 @@ func newWorld(t testing.TB, o worldOptions) *testWorld {
 	if !o.OwnTemporal {
 		cfg.Temporal, cfg.Namespace = s.temporal, s.namespace(t)
 	}
+	s.keepPorts(t, cfg.Dir)
 	inner, err := openWorld(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
