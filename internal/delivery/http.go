@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"firstpass.internal/internal/outbound"
@@ -38,15 +36,12 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// readSecret drops one trailing line break, which every editor adds.
-func readSecret(file string) (string, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
+// readKey reads an API key. A key of more than one line would break the header
+// it is sent in.
+func readKey(file string) (string, error) {
+	key, err := outbound.Secret(file)
+	if err == nil && !oneLine(key) {
+		return "", fmt.Errorf("%s holds more than one line", file)
 	}
-	s := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
-	if s == "" || !oneLine(s) {
-		return "", fmt.Errorf("%s is empty or more than one line", file)
-	}
-	return s, nil
+	return key, err
 }

@@ -32,7 +32,7 @@ type sendGrid struct {
 }
 
 func newSendGrid(cfg ChannelConfig) (*sendGrid, error) {
-	key, err := readSecret(cfg.APIKeyFile)
+	key, err := readKey(cfg.APIKeyFile)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"firstpass.internal/internal/outbound"
 )
 
 // newCredential reads the files that cfg.Credential names. Errors name the
@@ -32,7 +33,7 @@ func newCredential(cfg Config, hc *http.Client) (azcore.TokenCredential, error) 
 	switch cfg.Credential.Kind {
 	case ClientSecret:
 		var secret string
-		if secret, err = readSecret(cfg.Credential.SecretFile); err == nil {
+		if secret, err = outbound.Secret(cfg.Credential.SecretFile); err == nil {
 			cred, err = azidentity.NewClientSecretCredential(cfg.TenantID, cfg.ClientID, secret,
 				&azidentity.ClientSecretCredentialOptions{ClientOptions: opts, DisableInstanceDiscovery: strange})
 		}
@@ -41,7 +42,7 @@ func newCredential(cfg Config, hc *http.Client) (azcore.TokenCredential, error) 
 	case WorkloadIdentity:
 		// Read once now, so that a wrong path is found at the start and not
 		// with the first joiner.
-		if _, err = readSecret(cfg.Credential.TokenFile); err == nil {
+		if _, err = outbound.Secret(cfg.Credential.TokenFile); err == nil {
 			cred, err = azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
 				ClientOptions: opts, DisableInstanceDiscovery: strange,
 				TenantID: cfg.TenantID, ClientID: cfg.ClientID, TokenFilePath: cfg.Credential.TokenFile})
@@ -70,17 +71,4 @@ func certificateCredential(cfg Config, opts policy.ClientOptions, strange bool) 
 	}
 	return azidentity.NewClientCertificateCredential(cfg.TenantID, cfg.ClientID, certs, key,
 		&azidentity.ClientCertificateCredentialOptions{ClientOptions: opts, DisableInstanceDiscovery: strange})
-}
-
-// readSecret drops one trailing line break, which every editor adds.
-func readSecret(file string) (string, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	s := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
-	if s == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return s, nil
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"firstpass.internal/internal/jml"
@@ -58,6 +59,20 @@ func Transport(caFile string) (*http.Transport, error) {
 	}
 	t.TLSClientConfig.RootCAs = pool
 	return t, nil
+}
+
+// Secret reads a file that holds one secret. It drops one trailing line break,
+// which every editor adds. Errors name the file, never what is in it.
+func Secret(file string) (string, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	s := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	if s == "" {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return s, nil
 }
 
 // Client returns a client that follows no redirect: neither Graph nor a mail
