@@ -122,7 +122,16 @@ func (u User) check() error {
 func (u User) clone() User {
 	u.OtherMails, u.Identities, u.GroupIDs = slices.Clone(u.OtherMails), slices.Clone(u.Identities), slices.Clone(u.GroupIDs)
 	u.ExtensionAttributes = maps.Clone(u.ExtensionAttributes)
+	u.EmployeeHireDate, u.OnPremisesSyncEnabled = clonePointer(u.EmployeeHireDate), clonePointer(u.OnPremisesSyncEnabled)
 	return u
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // AddUser puts a user into the directory, filling ID, UserType, DisplayName and

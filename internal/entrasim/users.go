@@ -60,17 +60,9 @@ var userFilters = map[string]func(u *userRecord, v string) bool{
 }
 
 func (t *Tenant) listUsers(c *call) reply {
-	match := func(*userRecord) bool { return true }
-	if f := c.query.Get("$filter"); c.query.Has("$filter") {
-		prop, value, err := parseEq(f)
-		if err != nil {
-			return badRequest(directory, err.Error())
-		}
-		if test := userFilter(prop); test != nil {
-			match = func(u *userRecord) bool { return value != "" && test(u, value) }
-		} else {
-			return refusal(directory, http.StatusBadRequest, "Request_UnsupportedQuery", "This property cannot be filtered here: "+prop)
-		}
+	match, refused := userMatch(c)
+	if match == nil {
+		return refused
 	}
 	sel, exp, err := parseUserShape(c.query)
 	if err != nil {
@@ -83,6 +75,34 @@ func (t *Tenant) listUsers(c *call) reply {
 		}
 	}
 	return t.page(c, "users"+selectSuffix(c.query), found)
+}
+
+// userMatch reads $filter: one comparison with eq, or some of employeeHireDate
+// joined by and. No match means that the reply says why.
+func userMatch(c *call) (func(*userRecord) bool, reply) {
+	if !c.query.Has("$filter") {
+		return func(*userRecord) bool { return true }, reply{}
+	}
+	f := c.query.Get("$filter")
+	if strings.HasPrefix(strings.TrimSpace(f), hireDate+" ") {
+		return hireMatch(c, f)
+	}
+	prop, value, err := parseEq(f)
+	if err != nil {
+		return nil, badRequest(directory, err.Error())
+	}
+	test := userFilter(prop)
+	if test == nil {
+		return nil, unsupportedFilter(prop)
+	}
+	return func(u *userRecord) bool { return value != "" && test(u, value) }, reply{}
+}
+
+// unsupportedFilter is worded as Graph words it.
+// Source: github.com/microsoftgraph/microsoft-graph-docs-contrib issue 9095
+func unsupportedFilter(prop string) reply {
+	return refusal(directory, http.StatusBadRequest, "Request_UnsupportedQuery",
+		"Unsupported or invalid query filter clause specified for property '"+prop+"' of resource 'User'.")
 }
 
 func userFilter(prop string) func(*userRecord, string) bool {
@@ -231,6 +251,9 @@ func (t *Tenant) page(c *call, entity string, all []any) reply {
 	from = min(from, len(all))
 	to := min(from+size, len(all))
 	body := object{"@odata.context": c.context(entity), "value": orEmpty(slices.Clone(all[from:to]))}
+	if from == 0 && c.advanced() {
+		body["@odata.count"] = len(all) // on the first page only
+	}
 	if to < len(all) {
 		q := url.Values{}
 		for k, v := range c.query {
