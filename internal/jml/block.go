@@ -26,6 +26,8 @@ const (
 	ReasonAuditUnavailable      BlockReason = "auditUnavailable"
 	ReasonUnknownRefusal        BlockReason = "unknownRefusal"
 	ReasonPassLost              BlockReason = "passLost"
+	ReasonContactHeld           BlockReason = "contactHeld"
+	ReasonVanished              BlockReason = "vanished"
 	ReasonInternal              BlockReason = "internal"
 )
 
@@ -35,8 +37,20 @@ func Reasons() []BlockReason {
 		ReasonUserNotFound, ReasonUserNotReady, ReasonUserAmbiguous, ReasonUserDisabled, ReasonUserExternal, ReasonUserPrivileged,
 		ReasonPolicyDisabled, ReasonLifetimeOutsidePolicy, ReasonMultiUseNotAllowed, ReasonOutOfScope, ReasonForeignPass,
 		ReasonPassHeldElsewhere, ReasonNoRecipient, ReasonMessageRefused, ReasonChannelUnavailable, ReasonPermissionMissing,
-		ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUnknownRefusal, ReasonPassLost, ReasonInternal,
+		ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUnknownRefusal, ReasonPassLost,
+		ReasonContactHeld, ReasonVanished, ReasonInternal,
 	}
+}
+
+// HoldBlock returns the Block that a hold amounts to; nil for none.
+func HoldBlock(h Hold) *Block {
+	switch h {
+	case HoldContact:
+		return Blocked(ReasonContactHeld, "")
+	case HoldVanished:
+		return Blocked(ReasonVanished, "")
+	}
+	return nil
 }
 
 // Block tells why a journey stands still and what to do about it. Nothing in it
@@ -100,6 +114,10 @@ func advice(r BlockReason) string {
 		return "Microsoft Graph does not answer or is throttled. Nothing to do unless it lasts."
 	case ReasonAuditUnavailable:
 		return "The audit file can't be written, and without an audit line there is no pass. Mend the disk or the path in audit.file."
+	case ReasonContactHeld:
+		return "HR changed the private address or number shortly before the hand-over. Ask the employee by a way you know of old, then: firstpass held approve REF, or firstpass held reject REF to use the address from before."
+	case ReasonVanished:
+		return "The last full feed of the HR system lacks this employee. Nothing to do if the hire was rescinded: the joiner ends after some more feeds. Else have HR restore the record; Firstpass goes on when it is there again."
 	case ReasonPassLost:
 		return "The workflow that owned the pass ended before it was done; the pass has been revoked. Nothing to do: a new one is issued."
 	case ReasonUnknownRefusal:

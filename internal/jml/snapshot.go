@@ -33,8 +33,35 @@ type Snapshot struct {
 	Phone        string    `json:"phone,omitempty"`         // E.164
 	ManagerID    string    `json:"manager_id,omitempty"`    // employee id of the manager
 	Locale       string    `json:"locale,omitempty"`        // BCP 47
+	Department   string    `json:"department,omitempty"`    //
+	EmployeeType string    `json:"employee_type,omitempty"` // as HR calls it
+	Site         string    `json:"site,omitempty"`          // place of work, as HR calls it
+	Country      string    `json:"country,omitempty"`       // ISO 3166-1 alpha-2
 	ObservedAt   time.Time `json:"observed_at"`             // when the HR system says this was so
+	ZoneRule     ZoneRule  `json:"zone_rule,omitempty"`     // where Zone is from
+	Hold         Hold      `json:"hold,omitempty"`          // set by intake, never by HR
 }
+
+// ZoneRule says where the zone of a snapshot is from.
+type ZoneRule string
+
+// The rules, in order of precedence.
+const (
+	ZoneFromPayload ZoneRule = "payload" // HR names it
+	ZoneFromSite    ZoneRule = "site"    // the configured site has it
+	ZoneFromCountry ZoneRule = "country" // the country has no other
+	ZoneFromDefault ZoneRule = "default" // the source's default
+)
+
+// Hold keeps a joiner from making a pass until it is lifted. A pass that is out
+// stays.
+type Hold string
+
+// The holds.
+const (
+	HoldContact  Hold = "contact"  // the private address changed late; somebody has to approve
+	HoldVanished Hold = "vanished" // missing from the last full feed
+)
 
 // Match names the Entra user attribute that identifies an employee.
 type Match struct {
@@ -115,6 +142,7 @@ func (s Snapshot) SameContent(o Snapshot) bool {
 	}
 	s.Match, o.Match, s.StartTime, o.StartTime = nil, nil, nil, nil
 	s.ObservedAt, o.ObservedAt = time.Time{}, time.Time{}
+	s.ZoneRule, o.ZoneRule = "", "" // another way to the same zone
 	return s == o
 }
 

@@ -1,0 +1,99 @@
+package jml
+
+import "slices"
+
+// Fact is what a snapshot says that was not known before.
+type Fact string
+
+// The facts.
+const (
+	FactScheduled      Fact = "scheduled"      // an employee nobody knew will start
+	FactStartMoved     Fact = "startMoved"     // date, time or zone of the start
+	FactCancelled      Fact = "cancelled"      // the hire was rescinded
+	FactLeft           Fact = "left"           // no longer employed
+	FactRehired        Fact = "rehired"        // expected again after cancelled or left
+	FactContactChanged Fact = "contactChanged" // private mail address or phone
+	FactMoved          Fact = "moved"          // department, manager, country, site or type of employment
+	FactCorrected      Fact = "corrected"      // anything else: names, locale, how to find the user
+	FactLate           Fact = "late"           // first heard of after the start
+	FactVanished       Fact = "vanished"       // missing from a feed that holds everybody
+	FactReturned       Fact = "returned"       // there again after it had vanished
+)
+
+// Facts compares s with old, the last snapshot of the same employee, nil if
+// there is none. late says that the start has passed. No facts: nothing new.
+func (s Snapshot) Facts(old *Snapshot, late bool) []Fact {
+	var out []Fact
+	add := func(f Fact, holds bool) {
+		if holds {
+			out = append(out, f)
+		}
+	}
+	if old == nil {
+		switch s.Status {
+		case StatusScheduled:
+			add(FactScheduled, true)
+			add(FactLate, late)
+		case StatusCancelled:
+			add(FactCancelled, true)
+		case StatusLeft:
+			add(FactLeft, true)
+		}
+		return out
+	}
+	if s.SameContent(*old) {
+		return nil
+	}
+	gone := s.Status != StatusScheduled
+	add(FactCancelled, s.Status == StatusCancelled && old.Status != s.Status)
+	add(FactLeft, s.Status == StatusLeft && old.Status != s.Status)
+	add(FactRehired, !gone && old.Status != StatusScheduled)
+	add(FactStartMoved, s.startMoved(*old))
+	add(FactVanished, s.Hold == HoldVanished && old.Hold != HoldVanished)
+	add(FactReturned, s.Hold != HoldVanished && old.Hold == HoldVanished)
+	add(FactContactChanged, s.contact() != old.contact() || s.Hold == HoldContact && old.Hold != HoldContact)
+	add(FactMoved, s.position() != old.position())
+	if len(out) == 0 {
+		add(FactCorrected, true)
+	}
+	return out
+}
+
+func (s Snapshot) startMoved(old Snapshot) bool {
+	same := s.StartDate == old.StartDate && s.Zone == old.Zone && (s.StartTime == nil) == (old.StartTime == nil)
+	return !same || s.StartTime != nil && *s.StartTime != *old.StartTime
+}
+
+// Restarts reports whether s is reason for another journey after one that
+// reached its goal with old: another start, or another user.
+func (s Snapshot) Restarts(old Snapshot) bool {
+	return s.startMoved(old) || s.Status != old.Status || s.UserMatch() != old.UserMatch()
+}
+
+func (s Snapshot) contact() [2]string { return [2]string{s.PersonalMail, s.Phone} }
+
+func (s Snapshot) position() [5]string {
+	return [5]string{s.Department, s.ManagerID, s.Country, s.Site, s.EmployeeType}
+}
+
+// ContactChanged reports whether s gives another private address or number than
+// old did.
+func (s Snapshot) ContactChanged(old Snapshot) bool { return s.contact() != old.contact() }
+
+// WithContact returns s with the private address and number of from.
+func (s Snapshot) WithContact(from Snapshot) Snapshot {
+	s.PersonalMail, s.Phone = from.PersonalMail, from.Phone
+	return s
+}
+
+// Drastic reports whether facts change or end a journey that is known: what a
+// brake counts.
+func Drastic(facts []Fact) bool {
+	return slices.ContainsFunc(facts, func(f Fact) bool {
+		switch f {
+		case FactStartMoved, FactCancelled, FactLeft, FactContactChanged, FactVanished:
+			return true
+		}
+		return false
+	})
+}
