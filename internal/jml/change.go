@@ -9,6 +9,16 @@ type Known struct {
 	Told Snapshot `json:"told"`
 	// Held says that Said has a contact that waits for approval.
 	Held bool `json:"held,omitempty"`
+	// Replaced is the contact that Told's took the place of, unseen by anybody
+	// because the hand-over was far; nil if none.
+	Replaced *Contact `json:"replaced,omitempty"`
+}
+
+// Contact is how to reach an employee in private.
+type Contact struct {
+	PersonalMail string    `json:"personal_mail,omitempty"`
+	Phone        string    `json:"phone,omitempty"`
+	Until        time.Time `json:"until"` // when it was replaced
 }
 
 // Rules are those by which a change is judged.
@@ -90,21 +100,35 @@ func (r Rules) guarded(old Known, said Snapshot, now time.Time) Known {
 		// than this. The joiner must not take what follows for outdated.
 		told.ObservedAt = old.Told.ObservedAt
 	}
-	k := Known{Said: said, Told: told}
-	switch {
+	k := Known{Said: said, Told: told, Replaced: old.Replaced}
+	switch before := old.Replaced; {
 	case said.contact() == old.Told.contact():
-		return k
+		if before == nil || !r.guards(said, before.Until) {
+			return k
+		}
+		// The start moved back towards a change of contact that nobody saw.
+		told.PersonalMail, told.Phone, k.Held, k.Replaced = before.PersonalMail, before.Phone, true, nil
 	case said.contact() == old.Said.contact():
-		k.Held = old.Held // or refused before, and said again
-	case said.overwritesContact(old.Told) && (old.Held || r.guards(old.Told, said, now)):
-		k.Held = true
-	default:
+		told, k.Held = told.WithContact(old.Told), old.Held // or refused before, and said again
+	case before != nil && said.contact() == [2]string{before.PersonalMail, before.Phone}:
+		k.Replaced = nil // taken back
 		return k
+	case !said.overwritesContact(old.Told):
+		return k
+	case !old.Held && !r.guards(said, now) && !r.guards(old.Told, now):
+		k.Replaced = &Contact{old.Told.PersonalMail, old.Told.Phone, now}
+		if before != nil && now.Sub(before.Until) < r.Guard {
+			// The one in between was not there long enough to be believed.
+			k.Replaced.PersonalMail, k.Replaced.Phone = before.PersonalMail, before.Phone
+		}
+		return k
+	default:
+		told, k.Held = told.WithContact(old.Told), true
 	}
-	k.Told = told.WithContact(old.Told)
 	if k.Held {
-		k.Told.Hold = HoldContact
+		told.Hold = HoldContact
 	}
+	k.Told = told
 	return k
 }
 
@@ -114,24 +138,20 @@ func (s Snapshot) overwritesContact(old Snapshot) bool {
 	return old.PersonalMail != "" && s.PersonalMail != old.PersonalMail || old.Phone != "" && s.Phone != old.Phone
 }
 
-// guards reports whether now is too close to a hand-over for the contact to
-// change unseen. Both starts count: whoever can change the address can move the
-// start.
-func (r Rules) guards(told, said Snapshot, now time.Time) bool {
-	if r.Guard <= 0 || said.Status != StatusScheduled || told.Status != StatusScheduled {
+// guards reports whether a contact that changes at a given time is too late, for
+// the hand-over of s, to go unseen.
+func (r Rules) guards(s Snapshot, at time.Time) bool {
+	if r.Guard <= 0 || s.Status != StatusScheduled || r.over(s, at) {
 		return false
 	}
-	for _, s := range []Snapshot{told, said} {
-		start, err := s.Start(r.Profile.StartHour)
-		if err == nil && !r.over(s, now) && !now.Before(start.Add(-r.Profile.LeadTime-r.Guard)) {
-			return true
-		}
-	}
-	return false
+	start, err := s.Start(r.Profile.StartHour)
+	return err == nil && !at.Before(start.Add(-r.Profile.LeadTime-r.Guard))
 }
 
 // Ahead reports whether the employee has yet to start.
-func (r Rules) Ahead(s Snapshot, now time.Time) bool { return !s.StartDate.IsZero() && !r.started(s, now) }
+func (r Rules) Ahead(s Snapshot, now time.Time) bool {
+	return !s.StartDate.IsZero() && !r.started(s, now)
+}
 
 // started reports whether the employee should have started by now.
 func (r Rules) started(s Snapshot, now time.Time) bool {
