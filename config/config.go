@@ -20,6 +20,7 @@ type Config struct {
 	Sources      []Source              `mapstructure:"sources"`
 	Profiles     map[string]ProfileKey `mapstructure:"profiles"`
 	Refs         Refs                  `mapstructure:"refs"`
+	Ledger       Ledger                `mapstructure:"ledger"`
 	Audit        Audit                 `mapstructure:"audit"`
 }
 
@@ -73,11 +74,14 @@ type Credential struct {
 
 // Intake is the HTTP side that HR systems call.
 type Intake struct {
-	Listen         string        `mapstructure:"listen"` // host:port
-	TLS            IntakeTLS     `mapstructure:"tls"`
-	MaxBody        Size          `mapstructure:"max_body"`
-	QuarantineFile string        `mapstructure:"quarantine_file" file:"output"`
-	LateLimit      time.Duration `mapstructure:"late_limit"`
+	Listen    string        `mapstructure:"listen"` // host:port
+	TLS       IntakeTLS     `mapstructure:"tls"`
+	MaxBody   Size          `mapstructure:"max_body"`
+	LateLimit time.Duration `mapstructure:"late_limit"`
+	// QuarantineKeep is how long records that could not be read are kept.
+	QuarantineKeep time.Duration `mapstructure:"quarantine_keep"`
+	// DedupeKeep is how long the ids of deliveries are kept.
+	DedupeKeep time.Duration `mapstructure:"dedupe_keep"`
 }
 
 // IntakeTLS is the certificate intake serves with; empty for plain HTTP behind
@@ -110,42 +114,6 @@ type Channel struct {
 	Sandbox    bool   `mapstructure:"sandbox"`
 }
 
-// Source is one HR system that calls us.
-type Source struct {
-	Name    string `mapstructure:"name"`
-	Profile string `mapstructure:"profile"`
-	Verify  Verify `mapstructure:"verify"`
-	// Split is a CEL expression that gives the items of a body; empty for
-	// [body].
-	Split string `mapstructure:"split"`
-	// Map holds a CEL expression for each field of a snapshot. Nil means that
-	// an item is a canonical snapshot already.
-	Map map[string]string `mapstructure:"map"`
-}
-
-// VerifyKind names a way of proving where a request comes from.
-type VerifyKind string
-
-// The kinds.
-const (
-	VerifyHMAC             VerifyKind = "hmac"
-	VerifyStandardWebhooks VerifyKind = "standard_webhooks"
-)
-
-// Verify says how a request proves where it comes from. All but Kind, Tolerance
-// and KeyFiles belong to VerifyHMAC alone.
-type Verify struct {
-	Kind            VerifyKind    `mapstructure:"kind"`
-	Algorithm       string        `mapstructure:"algorithm"` // sha256 | sha512
-	Encoding        string        `mapstructure:"encoding"`  // hex | base64
-	Message         string        `mapstructure:"message"`   // {body}, {header:NAME}, literals
-	SignatureHeader string        `mapstructure:"signature_header"`
-	SignaturePrefix string        `mapstructure:"signature_prefix"`
-	TimestampHeader string        `mapstructure:"timestamp_header"`
-	Tolerance       time.Duration `mapstructure:"tolerance"`
-	KeyFiles        []string      `mapstructure:"key_files" file:"secret"` // any of them may sign
-}
-
 // ProfileKey is a profile as it is written; Config.Profile gives the jml one.
 type ProfileKey struct {
 	LeadTime   time.Duration     `mapstructure:"lead_time"`
@@ -165,6 +133,22 @@ type ProfileKey struct {
 // Refs says where the key of the opaque references is.
 type Refs struct {
 	KeyFile string `mapstructure:"key_file" file:"secret"`
+}
+
+// LedgerKind names a database.
+type LedgerKind string
+
+// The kinds.
+const (
+	LedgerSQLite   LedgerKind = "sqlite"   // one file, one machine
+	LedgerPostgres LedgerKind = "postgres" // several machines
+)
+
+// Ledger says where intake keeps what it has seen, sealed by the keyring.
+type Ledger struct {
+	Kind    LedgerKind `mapstructure:"kind"`
+	File    string     `mapstructure:"file" file:"output"`     // sqlite
+	URLFile string     `mapstructure:"url_file" file:"secret"` // postgres: holds postgres://user:password@host/name
 }
 
 // Audit says where the audit goes.

@@ -22,10 +22,13 @@ func withDefaults(tree map[string]any) map[string]any {
 			"authority": "https://login.microsoftonline.com",
 		},
 		"intake": map[string]any{
-			"listen":     "127.0.0.1:8080",
-			"max_body":   "256KiB",
-			"late_limit": "7d",
+			"listen":          "127.0.0.1:8080",
+			"max_body":        "256KiB",
+			"late_limit":      "7d",
+			"quarantine_keep": "30d",
+			"dedupe_keep":     "14d",
 		},
+		"ledger": map[string]any{"kind": string(LedgerSQLite)},
 		"organisation": map[string]any{
 			"sign_in_url": "https://mysignins.microsoft.com/security-info",
 		},
@@ -33,13 +36,7 @@ func withDefaults(tree map[string]any) map[string]any {
 	each(out, "channels", func(map[string]any) map[string]any {
 		return map[string]any{"kind": ChannelSendGrid, "endpoint": "https://api.sendgrid.com"}
 	})
-	each(out, "sources", func(s map[string]any) map[string]any {
-		verify := map[string]any{"tolerance": "5m"}
-		if v, ok := s["verify"].(map[string]any); ok && v["kind"] == string(VerifyHMAC) {
-			verify["algorithm"], verify["encoding"] = "sha256", "hex"
-		}
-		return map[string]any{"profile": "default", "verify": verify}
-	})
+	each(out, "sources", sourceDefaults)
 	if profiles, ok := out["profiles"].(map[string]any); ok {
 		profiles = maps.Clone(profiles)
 		for name, p := range profiles {
@@ -53,6 +50,66 @@ func withDefaults(tree map[string]any) map[string]any {
 		out["profiles"] = profiles
 	}
 	return out
+}
+
+// sourceDefaults gives a source the defaults of its kind alone: what it holds
+// beyond them, validation can tell to have no effect.
+func sourceDefaults(s map[string]any) map[string]any {
+	kind, _ := s["kind"].(string)
+	if kind == "" {
+		kind = string(SourceWebhook)
+	}
+	out := map[string]any{"kind": kind, "profile": "default", "contact_guard": "3d"}
+	brake := map[string]any{"share": 0.2, "least": 10}
+	switch SourceKind(kind) {
+	case SourceWebhook, SourceSCIM:
+		verify := map[string]any{}
+		v, _ := s["verify"].(map[string]any)
+		switch v["kind"] {
+		case string(VerifyHMAC):
+			verify["algorithm"], verify["encoding"], verify["key_encoding"] = "sha256", "hex", "text"
+			if v["timestamp_header"] != nil || v["timestamp_field"] != nil || v["timestamp_prefix"] != nil {
+				verify["tolerance"] = "5m"
+			}
+		case string(VerifyStandardWebhooks):
+			verify["tolerance"] = "5m"
+		}
+		out["verify"] = verify
+		if s["fetch"] != nil {
+			out["fetch"] = map[string]any{"request": requestDefaults()}
+		}
+	case SourcePoll:
+		out["brake"], out["vanished_after"] = brake, 3
+		page := map[string]any{"kind": string(PageNone)}
+		if p, ok := s["poll"].(map[string]any); ok {
+			if p, ok := p["page"].(map[string]any); ok && p["kind"] != nil && p["kind"] != string(PageNone) {
+				page["most"] = 1000
+			}
+		}
+		out["poll"] = map[string]any{
+			"request": requestDefaults(), "page": page, "every": "15m", "overlap": "15m", "full": true,
+		}
+	case SourceFile:
+		out["brake"], out["vanished_after"] = brake, 3
+		out["file"] = map[string]any{
+			"every": "5m", "pattern": "*", "format": string(FileCSV), "full": true,
+			"max_size": "256MiB", "bad_row": BadRowRefuse, "after": AfterKeep,
+		}
+		if f, ok := s["file"].(map[string]any); !ok || f["format"] == nil || f["format"] == string(FileCSV) {
+			out["file"] = fill(map[string]any{"delimiter": "auto", "encoding": "utf-8"}, out["file"].(map[string]any))
+		}
+	case SourceEntra:
+		out["brake"], out["vanished_after"] = brake, 3
+		out["entra"] = map[string]any{"every": "15m", "ahead": "365d", "behind": "7d"}
+	}
+	return out
+}
+
+func requestDefaults() map[string]any {
+	return map[string]any{
+		"method": "GET", "per_second": 5, "timeout": "30s", "max_reply": "16MiB",
+		"auth": map[string]any{"kind": string(AuthNone)},
+	}
 }
 
 func profileDefaults() map[string]any {

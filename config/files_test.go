@@ -32,7 +32,7 @@ func TestCheckFiles(t *testing.T) {
 		Graph:    Graph{CAFile: "ca.pem", Credential: Credential{SecretFile: "secret"}},
 		Sources:  []Source{{Verify: Verify{KeyFiles: []string{"keys/one", "keys/two"}}}},
 		Channels: []Channel{{APIKeyFile: "keys"}},
-		Intake:   Intake{QuarantineFile: "quarantine.jsonl"},
+		Ledger:   Ledger{File: "ledger.db"},
 		Refs:     Refs{KeyFile: "refs"},
 		Audit:    Audit{File: "missing/audit.jsonl"},
 	}

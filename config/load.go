@@ -31,13 +31,15 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	return load(raw, dir, getenv)
 }
 
-// load is Load without the file system.
+// load is Load of a text whose relative file names are taken from dir.
 func load(raw []byte, dir string, getenv func(string) string) (*Config, error) {
 	tree, err := readTree(raw, getenv)
 	if err != nil {
 		return nil, err
 	}
+	tree, unread := withReadyMade(tree, dir)
 	c, found := decode(withDefaults(tree))
+	found = append(found, unread...)
 	// A value of the wrong type is left zero. Complaining of the zero as well
 	// would send people after a problem they don't have.
 	mistyped := found

@@ -34,6 +34,7 @@ func validate(c *Config) problems {
 	p.sources(c)
 	p.profiles(c)
 	p.required("refs.key_file", c.Refs.KeyFile)
+	p.ledger(c.Ledger)
 	p.required("audit.file", c.Audit.File)
 	return p
 }
@@ -98,13 +99,27 @@ func (p *problems) credential(path string, c Credential) {
 func (p *problems) intake(i Intake) {
 	p.hostPort("intake.listen", i.Listen)
 	p.pair("intake.tls", i.TLS.CertificateFile, i.TLS.KeyFile)
-	p.required("intake.quarantine_file", i.QuarantineFile)
 	// Temporal takes payloads of up to 2 MiB; a body holds several employees.
 	if i.MaxBody < 1<<10 || i.MaxBody > 16<<20 {
 		p.add("intake.max_body", "want 1KiB to 16MiB")
 	}
 	if i.LateLimit < 0 {
 		p.add("intake.late_limit", "must not be negative")
+	}
+	p.between("intake.quarantine_keep", i.QuarantineKeep, 24*time.Hour, 366*24*time.Hour)
+	p.between("intake.dedupe_keep", i.DedupeKeep, time.Hour, 366*24*time.Hour)
+}
+
+func (p *problems) ledger(l Ledger) {
+	switch l.Kind {
+	case LedgerSQLite:
+		p.required("ledger.file", l.File)
+		p.unused("ledger.url_file", l.URLFile, "has no effect with kind sqlite")
+	case LedgerPostgres:
+		p.required("ledger.url_file", l.URLFile)
+		p.unused("ledger.file", l.File, "has no effect with kind postgres")
+	default:
+		p.oneOf("ledger.kind", string(l.Kind), "sqlite", "postgres")
 	}
 }
 
@@ -131,61 +146,6 @@ func (p *problems) channels(list []Channel) {
 		p.required(path+".from", c.From)
 		p.address(path+".from", c.From)
 		p.address(path+".reply_to", c.ReplyTo)
-	}
-}
-
-func (p *problems) sources(c *Config) {
-	seen := map[string]bool{}
-	for i, s := range c.Sources {
-		path := fmt.Sprintf("sources[%d]", i)
-		p.name(path+".name", s.Name, seen)
-		if _, ok := c.Profiles[s.Profile]; !ok {
-			p.addIf("profiles", path+".profile", fmt.Sprintf("there is no profile %q; profiles: %s", s.Profile, names(sorted(c.Profiles))))
-		}
-		p.verify(path+".verify", s.Verify)
-		if s.Map == nil && s.Verify.Kind == VerifyHMAC {
-			p.add(path+".map", "missing; only standard_webhooks sources may send canonical snapshots without a mapping")
-		}
-		if s.Map != nil && len(s.Map) == 0 {
-			p.add(path+".map", "empty; leave it out if items are canonical snapshots")
-		}
-	}
-}
-
-func (p *problems) verify(path string, v Verify) {
-	if v.Tolerance <= 0 || v.Tolerance > 24*time.Hour {
-		p.add(path+".tolerance", "want more than 0 and at most 24h")
-	}
-	if len(v.KeyFiles) == 0 {
-		p.add(path+".key_files", "missing; without a key anybody could send")
-	}
-	for i, f := range v.KeyFiles {
-		p.required(fmt.Sprintf("%s.key_files[%d]", path, i), f)
-	}
-	switch v.Kind {
-	case VerifyHMAC:
-		p.oneOf(path+".algorithm", v.Algorithm, "sha256", "sha512")
-		p.oneOf(path+".encoding", v.Encoding, "hex", "base64")
-		p.required(path+".signature_header", v.SignatureHeader)
-		p.required(path+".message", v.Message)
-		if v.Message != "" && !strings.Contains(v.Message, "{body}") {
-			p.add(path+".message", "lacks {body}: a signature must cover what we believe")
-		}
-		if v.TimestampHeader != "" && !strings.Contains(strings.ToLower(v.Message), "{header:"+strings.ToLower(v.TimestampHeader)+"}") {
-			p.add(path+".timestamp_header", "is not part of message, so the signature does not cover it and anybody could set it")
-		}
-	case VerifyStandardWebhooks:
-		for _, k := range []struct{ key, value string }{
-			{"algorithm", v.Algorithm}, {"encoding", v.Encoding}, {"message", v.Message},
-			{"signature_header", v.SignatureHeader}, {"signature_prefix", v.SignaturePrefix},
-			{"timestamp_header", v.TimestampHeader},
-		} {
-			if k.value != "" {
-				p.add(path+"."+k.key, "has no effect with kind standard_webhooks, which fixes it")
-			}
-		}
-	default:
-		p.oneOf(path+".kind", string(v.Kind), "hmac", "standard_webhooks")
 	}
 }
 
