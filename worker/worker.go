@@ -18,12 +18,13 @@ type Config struct {
 	Client     client.Client // with the payload codec
 	TaskQueue  string
 	Activities workflows.Activities
+	Intake     workflows.IntakeActivities
 }
 
 // New returns a worker that is ready to start.
 func New(cfg Config) (sdkworker.Worker, error) {
-	if cfg.Client == nil || cfg.TaskQueue == "" || cfg.Activities == nil {
-		return nil, errors.New("worker: Client, TaskQueue and Activities are required")
+	if cfg.Client == nil || cfg.TaskQueue == "" || cfg.Activities == nil || cfg.Intake == nil {
+		return nil, errors.New("worker: Client, TaskQueue, Activities and Intake are required")
 	}
 	w := sdkworker.New(cfg.Client, cfg.TaskQueue, sdkworker.Options{
 		// A try that is under way when the worker is told to stop gets this
@@ -31,6 +32,7 @@ func New(cfg Config) (sdkworker.Worker, error) {
 		WorkerStopTimeout: 20 * time.Second,
 	})
 	Register(w, cfg.Activities)
+	RegisterIntake(w, cfg.Intake)
 	return w, nil
 }
 
@@ -39,5 +41,12 @@ func New(cfg Config) (sdkworker.Worker, error) {
 func Register(r sdkworker.Registry, a workflows.Activities) {
 	r.RegisterWorkflowWithOptions(workflows.Joiner, workflow.RegisterOptions{Name: workflows.TypeJoiner})
 	r.RegisterWorkflowWithOptions(workflows.Pass, workflow.RegisterOptions{Name: workflows.TypePass})
+	r.RegisterActivity(a)
+}
+
+// RegisterIntake is Register for what brings HR facts to the joiners.
+func RegisterIntake(r sdkworker.Registry, a workflows.IntakeActivities) {
+	r.RegisterWorkflowWithOptions(workflows.Feed, workflow.RegisterOptions{Name: workflows.TypeFeed})
+	r.RegisterWorkflowWithOptions(workflows.Fetch, workflow.RegisterOptions{Name: workflows.TypeFetch})
 	r.RegisterActivity(a)
 }

@@ -63,14 +63,14 @@ func record(ctx workflow.Context) workflow.Context {
 
 // call runs an activity by name. f is not called: it makes a wrong input or
 // output a compile error instead of a decoding error on the worker.
-func call[I, O any](ctx workflow.Context, name string, _ func(Activities, context.Context, I) (O, error), in I) (O, error) {
+func call[A, I, O any](ctx workflow.Context, name string, _ func(A, context.Context, I) (O, error), in I) (O, error) {
 	var out O
 	err := workflow.ExecuteActivity(ctx, name, in).Get(ctx, &out)
 	return out, err
 }
 
 // callLocal is call for a local activity.
-func callLocal[I, O any](ctx workflow.Context, name string, _ func(Activities, context.Context, I) (O, error), in I) (O, error) {
+func callLocal[A, I, O any](ctx workflow.Context, name string, _ func(A, context.Context, I) (O, error), in I) (O, error) {
 	var out O
 	err := workflow.ExecuteLocalActivity(ctx, name, in).Get(ctx, &out)
 	return out, err

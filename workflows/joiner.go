@@ -160,6 +160,12 @@ func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 			j.sleepUntil(ctx, issueAt)
 			continue
 		}
+		if b := jml.HoldBlock(j.facts.Hold); b != nil {
+			// Only news lifts a hold, so there is nothing to look at again.
+			j.enter(ctx, StageBlocked, b)
+			j.sleepUntil(ctx, j.deadline())
+			continue
+		}
 		match := j.facts.UserMatch()
 		verdict, err := callLocal(read(ctx), "Preflight", Activities.Preflight, PreflightInput{
 			Ref: j.in.Ref, Match: match, Profile: j.in.Profile,

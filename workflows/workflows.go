@@ -91,6 +91,9 @@ func (s Stage) Closed() bool {
 	return false
 }
 
+// Reached reports whether s is an outcome with a strong method registered.
+func (s Stage) Reached() bool { return s == StageCompleted || s == StageSkipped }
+
 // The stages of a pass, in order.
 const (
 	StageIssuing  Stage = "issuing"

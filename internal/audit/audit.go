@@ -31,6 +31,11 @@ const (
 	EventPassRevoke       Event = "pass.revoke"       // a pass is about to be deleted
 	EventPassGone         Event = "pass.gone"         // reading back showed it is gone
 	EventJoinerClosed     Event = "joiner.closed"     // a journey ended
+
+	EventContactApproved   Event = "contact.approved"   // a changed address is about to be let through
+	EventContactRejected   Event = "contact.rejected"   // or refused
+	EventBrakeReleased     Event = "brake.released"     // a source may change more than its brake allows, once
+	EventQuarantineDropped Event = "quarantine.dropped" // a record is about to be forgotten
 )
 
 // Entry is one line of the audit. Everything but Time and Event may be empty.
