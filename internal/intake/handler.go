@@ -4,38 +4,31 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"firstpass.internal/config"
-	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/intake/mapping"
+	"firstpass.internal/internal/intake/proof"
 )
 
-// Deliverer hands snapshots to Temporal; *Starter is one.
-type Deliverer interface {
-	Deliver(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
-}
-
-// Keeper keeps what can't be read; *Quarantine is one. It returns once the
-// record is on disk.
-type Keeper interface {
-	Keep(source, reason string, body []byte) (id string, err error)
-}
-
-// Config is what intake needs. All of it but Timeout is required.
-type Config struct {
-	Sources    []config.Source
-	Profile    func(name string) jml.Profile
-	Starter    Deliverer
-	Quarantine Keeper
-	Ready      func(context.Context) error // whether Temporal answers
-	MaxBody    int64                       // bytes
-	Now        func() time.Time
-	Logger     *slog.Logger
-	Timeout    time.Duration // for one delivery to Temporal; default 10s
+// HandlerConfig is what a Handler needs. All of it but Patience and Concurrent
+// is required.
+type HandlerConfig struct {
+	Desk    *Desk
+	Ready   func(context.Context) error // whether Temporal answers
+	MaxBody int64                       // bytes
+	Now     func() time.Time
+	Logger  *slog.Logger
+	// Patience is how long a request may take: the strictest HR system hangs up
+	// after 3 s (Personio). What is not taken by then is answered 503; default
+	// 2.5 s.
+	Patience time.Duration
+	// Concurrent is how many requests are worked on at once; others wait their
+	// turn for a third of Patience. Default 64.
+	Concurrent int
 }
 
 // retryAfter is what a 503 asks for, in seconds.
@@ -43,54 +36,46 @@ const retryAfter = "30"
 
 // Handler serves
 //
-//	POST /v1/intake/{source}       what HR systems call
-//	GET  /schemas/snapshot.v1.json the published form of a snapshot
-//	GET  /healthz                  the process runs
-//	GET  /readyz                   and Temporal answers
+//	POST /v1/intake/{source}          what HR systems call
+//	POST /v1/intake/{source}/{secret} the same, for sources of kind url_secret
+//	     /v1/scim/{source}/...        SCIM 2.0, for sources of kind scim
+//	GET  /schemas/snapshot.v1.json    the published form of a snapshot
+//	GET  /healthz                     the process runs
+//	GET  /readyz                      and Temporal answers
 //
 // The server around it has to bound the time for headers and body: a signature
 // is checked only once the whole body is there.
 type Handler struct {
-	cfg     Config
-	sources map[string]*source
-	mux     *http.ServeMux
+	cfg  HandlerConfig
+	desk *Desk
+	turn chan struct{}
+	mux  *http.ServeMux
 }
 
-// New reads the keys and compiles the expressions of all sources. Its error
-// joins a *config.Error for everything that is wrong.
-func New(cfg Config) (*Handler, error) {
-	if cfg.Profile == nil || cfg.Starter == nil || cfg.Quarantine == nil || cfg.Ready == nil ||
-		cfg.MaxBody <= 0 || cfg.Now == nil || cfg.Logger == nil {
-		return nil, errors.New("intake: incomplete Config")
+// NewHandler returns a Handler.
+func NewHandler(cfg HandlerConfig) (*Handler, error) {
+	if cfg.Desk == nil || cfg.Ready == nil || cfg.MaxBody <= 0 || cfg.Now == nil || cfg.Logger == nil {
+		return nil, errors.New("intake: incomplete HandlerConfig")
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 10 * time.Second
+	if cfg.Patience == 0 {
+		cfg.Patience = 2500 * time.Millisecond
 	}
-	x, err := newExpressions(cfg.MaxBody)
-	if err != nil {
-		return nil, err
+	if cfg.Concurrent == 0 {
+		cfg.Concurrent = 64
 	}
-	sch, err := newSchema()
-	if err != nil {
-		return nil, err
-	}
-	h := &Handler{cfg: cfg, sources: map[string]*source{}, mux: http.NewServeMux()}
-	var errs []error
-	for i, c := range cfg.Sources {
-		s, err := compileSource(fmt.Sprintf("sources[%d]", i), c, cfg.Profile(c.Profile), x, sch)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+	h := &Handler{cfg: cfg, desk: cfg.Desk, turn: make(chan struct{}, cfg.Concurrent), mux: http.NewServeMux()}
+	h.mux.HandleFunc("POST /v1/intake/{source}", h.webhook)
+	h.mux.HandleFunc("POST /v1/intake/{source}/{secret}", h.webhook)
+	for _, s := range cfg.Desk.sources {
+		if s.cfg.Kind == config.SourceSCIM {
+			if err := h.serveSCIM(s); err != nil {
+				return nil, err
+			}
 		}
-		h.sources[c.Name] = s
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	h.mux.HandleFunc("POST /v1/intake/{source}", h.intake)
 	h.mux.HandleFunc("GET /schemas/snapshot.v1.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/schema+json")
-		_, _ = w.Write(schemaJSON)
+		_, _ = w.Write(mapping.SchemaJSON())
 	})
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	h.mux.HandleFunc("GET /readyz", h.ready)
@@ -111,84 +96,144 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, "Temporal does not answer")
 		return
 	}
+	if err := h.desk.cfg.Ledger.Ping(ctx); err != nil {
+		h.cfg.Logger.Warn("not ready", "error", err)
+		answer(w, http.StatusServiceUnavailable, "the ledger does not answer")
+		return
+	}
 	answer(w, http.StatusOK, "ok")
 }
 
-func (h *Handler) intake(w http.ResponseWriter, r *http.Request) {
-	s, ok := h.sources[r.PathValue("source")]
-	if !ok {
+// mayWait takes a turn, or tells when too many requests are under way. It waits
+// for a third of the patience only: turns go to whoever has waited longest, and
+// one who has no time left to use it would keep it from others for nothing.
+func (h *Handler) mayWait(ctx context.Context) (done func(), ok bool) {
+	wait := time.NewTimer(h.cfg.Patience / 3)
+	defer wait.Stop()
+	select {
+	case h.turn <- struct{}{}:
+		return func() { <-h.turn }, true
+	case <-wait.C:
+		return nil, false
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) {
+	s, err := h.desk.source(r.PathValue("source"))
+	if err != nil || s.cfg.Kind != config.SourceWebhook {
 		answer(w, http.StatusNotFound, "no such source")
 		return
 	}
 	log := h.cfg.Logger.With("source", s.name)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBody))
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			log.Warn("intake refused a request", "why", "larger than intake.max_body")
-			answer(w, http.StatusRequestEntityTooLarge, "the body is too large")
-			return
-		}
-		answer(w, http.StatusBadRequest, "the body did not arrive whole")
+	body, ok := h.body(w, r, log)
+	if !ok {
 		return
 	}
 	now := h.cfg.Now()
-	signed, err := s.verify(r.Header, body, now)
-	if err != nil {
-		// The reason is for the log: told to the caller, it would help to guess.
-		log.Warn("intake refused a request", "why", err.Error())
-		answer(w, http.StatusUnauthorized, "the signature is not accepted")
+	// HR systems hang up after seconds and some never repeat: what came in is
+	// brought to its end all the same, within our own patience.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.cfg.Patience)
+	defer cancel()
+	if s.hand.unsigned && !s.verifier.Ready() && h.handshake(ctx, w, log, s, NewDelivery(r.Header, body, time.Time{}, now)) {
 		return
 	}
-	// HR systems hang up after seconds and some never repeat: what came in is
-	// brought to its end all the same.
-	ctx := context.WithoutCancel(r.Context())
-	delivered, kept, err := h.take(ctx, log, s, s.read(ctx, r.Header, body, signed, now))
+	signed, ok := h.proves(ctx, w, r, log, s, body, now)
+	if !ok {
+		return
+	}
+	h.desk.counts.saw(s.name, now)
+	d := NewDelivery(r.Header, body, signed, now)
+	if h.handshake(ctx, w, log, s, d) {
+		return
+	}
+	done, ok := h.mayWait(ctx)
+	if !ok {
+		h.later(w, log, s, errBusy)
+		return
+	}
+	defer done()
+	got, err := h.desk.Receive(ctx, s, d)
 	if err != nil {
-		log.Error("intake could not take a request; it has to come again", "error", err)
-		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, "not taken; please repeat")
+		h.later(w, log, s, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]int{"accepted": delivered, "quarantined": kept})
+	_ = json.NewEncoder(w).Encode(got)
 }
 
-// take brings every record to Temporal or to the quarantine. The quarantine
-// comes first: it is a local disk, and a record there is kept even if Temporal
-// is away and the HR system gives up.
-func (h *Handler) take(ctx context.Context, log *slog.Logger, s *source, records []record) (delivered, kept int, err error) {
-	for _, r := range records {
-		if r.err == nil {
-			continue
-		}
-		id, err := h.cfg.Quarantine.Keep(s.name, r.err.Error(), r.raw)
-		if err != nil {
-			return delivered, kept, err
-		}
-		kept++
-		log.Warn("intake quarantined a record", "id", id, "why", r.err.Error())
-	}
-	for _, r := range records {
-		if r.err != nil {
-			continue
-		}
-		out, err := h.deliver(ctx, s, r.snapshot)
-		if err != nil {
-			return delivered, kept, err
-		}
-		delivered++
-		log.Info("intake", "ref", out.Ref, "outcome", string(out.Kind), "why", out.Why)
-	}
-	return delivered, kept, nil
+var errBusy = errors.New("too many requests at once")
+
+// later asks the HR system to come again: nothing of the request is sure to
+// have been taken.
+func (h *Handler) later(w http.ResponseWriter, log *slog.Logger, s *Source, err error) {
+	log.Error("intake could not take a request; it has to come again", "error", err)
+	h.desk.counts.add(s.name, countFailed, 1)
+	w.Header().Set("Retry-After", retryAfter)
+	answer(w, http.StatusServiceUnavailable, "not taken; please repeat")
 }
 
-// deliver gives each record its own time: a body of many must not run out of it
-// at the same place each time it is repeated.
-func (h *Handler) deliver(ctx context.Context, s *source, snap jml.Snapshot) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
-	defer cancel()
-	return h.cfg.Starter.Deliver(ctx, s.name, s.profile, snap)
+func (h *Handler) body(w http.ResponseWriter, r *http.Request, log *slog.Logger) ([]byte, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		log.Warn("intake refused a request", "why", "larger than intake.max_body")
+		answer(w, http.StatusRequestEntityTooLarge, "the body is too large")
+	case err != nil:
+		answer(w, http.StatusBadRequest, "the body did not arrive whole")
+	}
+	return body, err == nil
+}
+
+// proves checks where a request comes from and answers it if that is not
+// proved. The reason is for the log: told to the caller, it would help to guess.
+func (h *Handler) proves(ctx context.Context, w http.ResponseWriter, r *http.Request, log *slog.Logger, s *Source, body []byte, now time.Time) (time.Time, bool) {
+	if !s.verifier.Ready() {
+		log.Error("intake refused a request", "why", "the source has no key yet; see firstpass source handshake "+s.name)
+		h.desk.counts.add(s.name, countFailed, 1)
+		w.Header().Set("Retry-After", retryAfter)
+		answer(w, http.StatusServiceUnavailable, "not taken; please repeat")
+		return time.Time{}, false
+	}
+	signed, err := s.verifier.Verify(ctx, proof.Request{Header: r.Header, Body: body, URLSecret: r.PathValue("secret")}, now)
+	switch {
+	case errors.Is(err, proof.ErrUnavailable):
+		h.later(w, log, s, err)
+		return time.Time{}, false
+	case err != nil:
+		log.Warn("intake refused a request", "why", err.Error())
+		h.desk.counts.add(s.name, countRefused, 1)
+		answer(w, http.StatusUnauthorized, "the signature is not accepted")
+		return time.Time{}, false
+	}
+	return signed, true
+}
+
+// maxShow bounds what of a handshake is kept for the operator, in bytes.
+const maxShow = 1 << 10
+
+// handshake answers a request that is no more than a trial.
+func (h *Handler) handshake(ctx context.Context, w http.ResponseWriter, log *slog.Logger, s *Source, d Delivery) bool {
+	is, text, show := s.Handshake(ctx, d)
+	if !is {
+		return false
+	}
+	if show != "" && len(show) <= maxShow {
+		if err := h.desk.cfg.Ledger.PutHandshake(ctx, s.name, []byte(show), d.ReceivedAt); err != nil {
+			h.later(w, log, s, err)
+			return true
+		}
+		log.Info("a handshake brought a value; firstpass source handshake " + s.name + " shows it")
+	}
+	h.desk.counts.add(s.name, countHandshake, 1)
+	log.Info("intake answered a handshake")
+	if text == "" {
+		text = "ok"
+	}
+	answer(w, http.StatusOK, text)
+	return true
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

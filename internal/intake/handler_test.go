@@ -8,11 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-
-	"firstpass.internal/config"
-	"firstpass.internal/internal/jml"
 )
 
 func TestRequests(t *testing.T) {
@@ -66,8 +61,8 @@ func TestRequests(t *testing.T) {
 			if want := tc.want == 200; want != (len(w.delivered) == 1) {
 				t.Errorf("delivered %d", len(w.delivered))
 			}
-			if raw, _ := os.ReadFile(w.path); len(raw) != 0 {
-				t.Errorf("quarantined: %s", raw)
+			if list := w.quarantined(t); len(list) != 0 {
+				t.Errorf("quarantined: %v", list)
 			}
 		})
 	}
@@ -79,7 +74,7 @@ func TestReplies(t *testing.T) {
 	if unknown.Body.String() != "no such source\n" || unsigned.Body.String() != "the signature is not accepted\n" {
 		t.Errorf("%q, %q", unknown.Body, unsigned.Body)
 	}
-	ok := w.do(bamboo(employees(good("1"), good("2"), "3"), noon, bambooKey))
+	ok := w.do(bamboo(employees(good("1"), good("2"), `{"fields":{}}`), noon, bambooKey))
 	if got := ok.Body.String(); got != `{"accepted":2,"quarantined":1}`+"\n" {
 		t.Errorf("reply %s", got)
 	}
@@ -88,7 +83,7 @@ func TestReplies(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	w := newWorld(t, exampleSources(t))
 	w.fail = ErrUnavailable
-	body := employees(employee("1", "Employee #", "1"), good("2"))
+	body := employees(bambooEmployee("1", "Employee #", "1"), good("2"))
 	for range 2 {
 		rec := w.do(bamboo(body, noon, bambooKey))
 		if rec.Code != 503 || rec.Header().Get("Retry-After") == "" {
@@ -99,69 +94,84 @@ func TestUnavailable(t *testing.T) {
 	if rec := w.do(bamboo(body, noon, bambooKey)); rec.Code != 200 || len(w.delivered) != 1 {
 		t.Errorf("after the outage: %d, delivered %d", rec.Code, len(w.delivered))
 	}
-	if list, err := w.quarantine.List(); err != nil || len(list) != 1 {
-		t.Errorf("three tries left %d records in the quarantine, %v", len(list), err)
+	if list := w.quarantined(t); len(list) != 1 {
+		t.Errorf("three tries left %d records in the quarantine", len(list))
 	}
 }
 
-func TestQuarantineUnavailable(t *testing.T) {
+func TestLedgerUnavailable(t *testing.T) {
 	w := newWorld(t, exampleSources(t))
-	if err := w.quarantine.Close(); err != nil {
+	if err := w.book.Close(); err != nil {
 		t.Fatal(err)
 	}
 	rec := w.do(bamboo(employees("{}", good("2")), noon, bambooKey))
 	if rec.Code != 503 || rec.Header().Get("Retry-After") == "" {
 		t.Errorf("status %d", rec.Code)
 	}
+	r := post("", "")
+	r.Method, r.URL.Path = "GET", "/readyz"
+	if code := w.do(r).Code; code != 503 {
+		t.Errorf("readyz %d", code)
+	}
 }
 
 func TestHungUpCaller(t *testing.T) {
-	w := newWorld(t, exampleSources(t), func(c *Config) {
-		next := c.Starter
-		c.Starter = delivererFunc(func(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
-			if err := ctx.Err(); err != nil {
-				return Outcome{}, err
-			}
-			if _, ok := ctx.Deadline(); !ok {
-				return Outcome{}, errors.New("no deadline")
-			}
-			return next.Deliver(ctx, source, p, s)
-		})
-	})
+	w := newWorld(t, exampleSources(t))
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if rec := w.do(bamboo(employees(good("1")), noon, bambooKey).WithContext(gone)); rec.Code != 200 {
+	if rec := w.do(bamboo(employees(good("1")), noon, bambooKey).WithContext(gone)); rec.Code != 200 || len(w.taken()) != 1 {
 		t.Errorf("status %d: %s", rec.Code, w.log.String())
+	}
+}
+
+// TestImpatience: a Temporal that hangs must not keep HR waiting beyond its own
+// limit.
+func TestImpatience(t *testing.T) {
+	w := newWorld(t, exampleSources(t), func(c *HandlerConfig) { c.Patience, c.Concurrent = 50*time.Millisecond, 1 })
+	release := make(chan struct{})
+	w.hang = release
+	answers := make(chan int, 2)
+	for _, id := range []string{"1", "2"} { // one at work, one that waits for its turn
+		go func() { answers <- w.do(bamboo(employees(good(id)), noon, bambooKey)).Code }()
+	}
+	for range 2 {
+		if code := <-answers; code != 503 {
+			t.Errorf("status %d", code)
+		}
+	}
+	close(release)
+	if rec := w.do(bamboo(employees(good("1"), good("2")), noon, bambooKey)); rec.Code != 200 || len(w.taken()) != 2 {
+		t.Errorf("afterwards %d, %d taken", rec.Code, len(w.taken()))
 	}
 }
 
 func TestBadItems(t *testing.T) {
 	const ok = "Employee #\x00" + canary + "\x00Hire Date\x002026-04-01\x00Location\x00Berlin"
 	with := func(kv ...string) string {
-		return employee("1", append(strings.Split(ok, "\x00"), kv...)...)
+		return bambooEmployee("1", append(strings.Split(ok, "\x00"), kv...)...)
 	}
 	for _, tc := range []struct{ name, body, want string }{
 		{"not JSON", canary, "not JSON"},
-		{"empty", "", "not JSON"},
-		{"two values", `{"employees":[]} {"` + canary + `":1}`, "not JSON: something follows the first value"},
+		{"empty", "", "the body is empty"},
+		{"two values", `{"employees":[]} {"` + canary + `":1}`, "not JSON: wrong from byte 18 on"},
 		{"no employees", `{"` + canary + `":[]}`, "split: could not be evaluated: missing key"},
 		{"employees is no list", `{"employees":"` + canary + `"}`, "split: is not a list"},
 		{"bare string", `"` + canary + `"`, "split: could not be evaluated: missing key"},
-		{"not an object", employees(`"` + canary + `"`), "could not be evaluated"},
-		{"no date", employees(employee("1", "Employee #", canary, "Location", "Berlin")), "start_date: could not be evaluated: missing key"},
+		{"one key twice", `{"employees":[{"fields":{},"fields":{}}]}`, "an object has a key twice"},
+		{"no date", employees(bambooEmployee("1", "Employee #", canary, "Location", "Berlin")), "start_date: could not be evaluated: missing key"},
 		{"null date", `{"employees":[{"fields":{"Employee #":{"value":"` + canary + `"},"Hire Date":{"value":null},"Location":{"value":"Berlin"}}}]}`, "start_date: missing"},
 		{"empty date", employees(with("Hire Date", "")), "start_date: missing"},
 		{"impossible date", employees(with("Hire Date", "2026-02-30")), "start_date: no such day"},
 		{"BambooHR's zero date", employees(with("Hire Date", "0000-00-00")), "start_date: no such day"},
 		{"another form of date", employees(with("Hire Date", "01.04.2026")), "start_date: not a date of a known form"},
-		{"open date", employees(with("Hire Date", "4712-12-31")), "start_date: no real start date"},
-		{"unknown office", employees(with("Location", canary)), "zone: missing"},
-		{"no id", employees(employee("1", "Hire Date", "2026-04-01", "Location", "Berlin")), "employee_id: could not be evaluated: missing key"},
-		{"empty id", employees(employee("1", "Employee #", "", "Hire Date", "2026-04-01", "Location", "Berlin")), "employee_id: missing"},
+		{"open date", employees(with("Hire Date", "4712-12-31")), "start_date: missing"},
+		{"unknown office", employees(with("Location", canary)), "zone: unknown"},
+		{"no id", employees(bambooEmployee("1", "Hire Date", "2026-04-01", "Location", "Berlin")), "employee_id: could not be evaluated: missing key"},
+		{"empty id", employees(bambooEmployee("1", "Employee #", "", "Hire Date", "2026-04-01", "Location", "Berlin")), "employee_id: missing"},
 		{"odd time", employees(with("Start Time", canary)), "start_time: not of the right form"},
-		{"line end in an address", employees(with("Home Email", "a@example.org\nBcc: "+canary)), "personal_mail: not of the right form"},
+		{"line end in an address", employees(with("Home Email", "a@example.org\nBcc: "+canary)), "personal_mail: holds control characters"},
 		{"endless name", employees(with("First name", strings.Repeat(canary, 50))), "given_name: longer than 256 characters"},
-		{"number for a text", `{"employees":[{"fields":{"Employee #":{"value":true},"Hire Date":{"value":2026},"Location":{"value":"Berlin"}}}]}`, "employee_id: is not a text; start_date: could not be evaluated: wrong type"},
+		{"number for a text", `{"employees":[{"fields":{"Employee #":{"value":true},"Hire Date":{"value":2026},"Location":{"value":"Berlin"}}}]}`, "employee_id: is not a text; start_date: not a date of a known form"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, exampleSources(t))
@@ -169,15 +179,15 @@ func TestBadItems(t *testing.T) {
 			if rec.Code != 200 {
 				t.Errorf("status %d", rec.Code)
 			}
-			list, err := w.quarantine.List()
-			if err != nil || len(list) != 1 || len(w.delivered) != 0 {
-				t.Fatalf("quarantine = %v, %v; delivered %d", list, err, len(w.delivered))
+			list := w.quarantined(t)
+			if len(list) != 1 || len(w.delivered) != 0 {
+				t.Fatalf("quarantine = %v; delivered %d", list, len(w.delivered))
 			}
 			if !strings.Contains(list[0].Reason, tc.want) {
 				t.Errorf("reason %q, want %q", list[0].Reason, tc.want)
 			}
-			rec0, body, err := w.quarantine.Show(list[0].ID)
-			if err != nil || rec0.Source != "bamboohr" || !rec0.Time.Equal(noon) {
+			rec0, body, err := w.desk.QuarantineShow(t.Context(), list[0].ID)
+			if err != nil || rec0.Source != "bamboohr" || !rec0.At.Equal(noon) {
 				t.Errorf("show = %+v, %v", rec0, err)
 			}
 			if strings.Contains(tc.body, canary) && !strings.Contains(string(body), canary) {
@@ -191,11 +201,15 @@ func TestBadItems(t *testing.T) {
 // noCanary looks in every place that is not encrypted.
 func (w *world) noCanary(t *testing.T, reply string) {
 	t.Helper()
-	raw, err := os.ReadFile(w.path)
-	if err != nil {
-		t.Fatal(err)
+	places := map[string]string{"log": w.log.String(), "reply": reply}
+	for _, name := range []string{w.path, w.path + "-wal"} {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places[name] = string(raw)
 	}
-	for place, text := range map[string]string{"log": w.log.String(), "reply": reply, "quarantine": string(raw)} {
+	for place, text := range places {
 		if strings.Contains(text, canary) {
 			t.Errorf("the %s holds a value: %s", place, text)
 		}
@@ -204,25 +218,25 @@ func (w *world) noCanary(t *testing.T, reply string) {
 
 func TestGoodItemsGoOnBesideBadOnes(t *testing.T) {
 	w := newWorld(t, exampleSources(t))
-	bad := employee("2", "Employee #", canary, "Hire Date", canary, "Location", "Berlin")
+	bad := bambooEmployee("2", "Employee #", canary, "Hire Date", canary, "Location", "Berlin")
 	rec := w.do(bamboo(employees(good("1"), bad, good("3")), noon, bambooKey))
 	if rec.Code != 200 || len(w.delivered) != 2 {
 		t.Errorf("status %d, delivered %d", rec.Code, len(w.delivered))
 	}
-	list, err := w.quarantine.List()
-	if err != nil || len(list) != 1 {
-		t.Fatalf("quarantine = %v, %v", list, err)
+	list := w.quarantined(t)
+	if len(list) != 1 || !strings.HasPrefix(list[0].Reason, "item 2: ") {
+		t.Fatalf("quarantine = %v", list)
 	}
-	_, body, err := w.quarantine.Show(list[0].ID)
-	if err != nil || !strings.Contains(string(body), canary) || strings.Contains(string(body), `"1"`) {
-		t.Errorf("keeps %s, %v; want the one item", body, err)
+	_, body, err := w.desk.QuarantineShow(t.Context(), list[0].ID)
+	if err != nil || !strings.Contains(string(body), canary) || !strings.Contains(string(body), `"1"`) {
+		t.Errorf("keeps %s, %v; want the whole request, to be read again", body, err)
 	}
 	w.noCanary(t, rec.Body.String())
 }
 
 func TestLogNamesReferencesOnly(t *testing.T) {
 	w := newWorld(t, exampleSources(t))
-	w.do(bamboo(employees(employee("1", "Employee #", canary, "Hire Date", "2026-04-01", "Location", "Berlin",
+	w.do(bamboo(employees(bambooEmployee("1", "Employee #", canary, "Hire Date", "2026-04-01", "Location", "Berlin",
 		"First name", canary, "Home Email", canary+"@example.org")), noon, bambooKey))
 	if len(w.delivered) != 1 || !strings.Contains(w.log.String(), refs(t).Ref("bamboohr", canary)) {
 		t.Errorf("log = %s", w.log.String())
@@ -232,7 +246,7 @@ func TestLogNamesReferencesOnly(t *testing.T) {
 
 func TestProbes(t *testing.T) {
 	var down error
-	w := newWorld(t, nil, func(c *Config) { c.Ready = func(context.Context) error { return down } })
+	w := newWorld(t, nil, func(c *HandlerConfig) { c.Ready = func(context.Context) error { return down } })
 	get := func(path string) int {
 		r := post("", "")
 		r.Method, r.URL.Path = "GET", path
@@ -244,39 +258,5 @@ func TestProbes(t *testing.T) {
 	down = errors.New("away")
 	if get("/healthz") != 200 || get("/readyz") != 503 {
 		t.Error("readyz does not follow Temporal")
-	}
-}
-
-func TestNewReportsEverything(t *testing.T) {
-	short, long, hook := file(t, "short"), file(t, strings.Repeat("k", 32)), file(t, "whsec_c2hvcnQ=")
-	list := []config.Source{
-		{Name: "a", Profile: "none", Verify: config.Verify{Kind: config.VerifyHMAC, Message: "{body}{header:T", KeyFiles: []string{short, long, "missing"}},
-			Split: "item", Map: map[string]string{"employee_id": "item.", "zone": "nope", "colour": "item.c", "phone": "[1]"}},
-		{Name: "b", Profile: "default", Verify: config.Verify{Kind: config.VerifyStandardWebhooks, KeyFiles: []string{hook, file(t, "c2hvcnQ="), file(t, "whsec_???"), file(t, "")}}},
-		{Name: "c", Profile: "default", Verify: config.Verify{Kind: config.VerifyHMAC, Message: "{header:T}", TimestampHeader: "T", KeyFiles: []string{long}}, Split: `"x"`},
-		{Name: "d", Profile: "default", Verify: config.Verify{Kind: "jwt"}},
-	}
-	_, err := New(Config{Sources: list, Profile: profile, Starter: delivererFunc(nil), Quarantine: &Quarantine{},
-		Ready: func(context.Context) error { return nil }, MaxBody: 1, Now: clock, Logger: newWorld(t, nil).cfg.Logger})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	var got []string
-	for _, e := range config.Errors(err) {
-		got = append(got, e.Path)
-	}
-	want := []string{
-		"sources[0].map.colour", "sources[0].map.employee_id", "sources[0].map.phone", "sources[0].map.status",
-		"sources[0].map.zone", "sources[0].profile", "sources[0].split",
-		"sources[0].verify.key_files[0]", "sources[0].verify.key_files[2]", "sources[0].verify.message",
-		"sources[1].verify.key_files[0]", "sources[1].verify.key_files[1]", "sources[1].verify.key_files[2]", "sources[1].verify.key_files[3]",
-		"sources[2].map", "sources[2].split", "sources[2].verify.message",
-		"sources[3].verify.key_files", "sources[3].verify.kind",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("%s\n%v", d, err)
-	}
-	if _, err := New(Config{}); err == nil {
-		t.Error("takes an empty Config")
 	}
 }

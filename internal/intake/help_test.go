@@ -6,12 +6,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,8 +21,11 @@ import (
 	"time"
 
 	"firstpass.internal/config"
+	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/intake/mapping"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ledger"
 )
 
 // canary is a value that must show nowhere.
@@ -64,73 +69,139 @@ func exampleSources(t testing.TB) []config.Source {
 	}
 	c.Sources[0].Verify.KeyFiles = []string{file(t, bambooKey+"\n"), file(t, oldKey)}
 	c.Sources[1].Verify.KeyFiles = []string{file(t, hookKey)}
-	return c.Sources
+	return c.Sources[:2]
 }
 
 func profile(name string) jml.Profile {
 	if name != "default" {
 		return jml.Profile{}
 	}
-	return jml.Profile{Name: name, StartHour: jml.Clock{Hour: 9}}
+	return jml.Profile{Name: name, StartHour: jml.Clock{Hour: 9}, LeadTime: 48 * time.Hour, Timeout: 7 * 24 * time.Hour}
 }
 
-type delivererFunc func(context.Context, string, jml.Profile, jml.Snapshot) (Outcome, error)
-
-func (f delivererFunc) Deliver(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
-	return f(ctx, source, p, s)
-}
-
-// world is intake with everything around it faked but the quarantine.
+// world is intake with a real ledger and a faked Temporal.
 type world struct {
 	*Handler
-	cfg        Config
-	quarantine *Quarantine
-	path       string // of the quarantine's file
-	log        bytes.Buffer
+	desk *Desk
+	book *ledger.Ledger
+	path string // of the ledger's file
+	now  time.Time
+	log  bytes.Buffer
 
 	mu        sync.Mutex
 	delivered []jml.Snapshot
-	fail      error // what Deliver answers
+	notices   []Notice
+	acts      []audit.Entry
+	fail      error         // what Temporal answers
+	hang      chan struct{} // Temporal answers once it is closed; nil: at once
 }
 
-func newWorld(t testing.TB, sources []config.Source, edit ...func(*Config)) *world {
+func (w *world) quarantined(t *testing.T) []Quarantined {
 	t.Helper()
-	w := &world{path: filepath.Join(t.TempDir(), "quarantine.jsonl")}
+	list, err := w.desk.QuarantineList(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// taken is what Temporal was told so far.
+func (w *world) taken() []jml.Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.delivered)
+}
+
+func (w *world) Deliver(ctx context.Context, source string, _ jml.Profile, s jml.Snapshot) (Outcome, error) {
+	if w.hang != nil {
+		select {
+		case <-w.hang:
+		case <-ctx.Done():
+			return Outcome{}, ErrUnavailable
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, err
+	}
+	if w.fail != nil {
+		return Outcome{}, w.fail
+	}
+	w.delivered = append(w.delivered, s)
+	ref := w.desk.cfg.Refs.Ref(source, s.EmployeeID)
+	return Outcome{Kind: OutcomeDelivered, Ref: ref, WorkflowID: "joiner/" + source + "/" + ref}, nil
+}
+
+func (w *world) Notify(_ context.Context, _, _ string, n Notice) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fail != nil {
+		return w.fail
+	}
+	w.notices = append(w.notices, n)
+	return nil
+}
+
+func (w *world) Append(_ context.Context, e audit.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acts = append(w.acts, e)
+	return nil
+}
+
+// compiled makes sources of their configuration.
+func compiled(t testing.TB, list []config.Source) []*Source {
+	t.Helper()
+	x, err := mapping.NewCompiler(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*Source
+	for i, c := range list {
+		s, err := NewSource(SourceConfig{
+			At: fmt.Sprintf("sources[%d]", i), Source: c, Profile: profile(c.Profile), LateLimit: 7 * 24 * time.Hour, Compiler: x,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func newWorld(t testing.TB, sources []config.Source, edit ...func(*HandlerConfig)) *world {
+	t.Helper()
+	w := &world{path: filepath.Join(t.TempDir(), "ledger.db"), now: noon}
 	keys, err := codec.NewKeyring(noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.quarantine, err = OpenQuarantine(QuarantineConfig{Path: w.path, Keyring: keys, Refs: refs(t), Now: clock})
+	clock := func() time.Time { return w.now }
+	w.book, err = ledger.Open(t.Context(), ledger.Config{Driver: ledger.SQLite, File: w.path, Sealer: keys, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.quarantine.Close() })
-	w.cfg = Config{
-		Sources: sources,
-		Profile: profile,
-		Starter: delivererFunc(func(_ context.Context, source string, _ jml.Profile, s jml.Snapshot) (Outcome, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.fail != nil {
-				return Outcome{}, w.fail
-			}
-			w.delivered = append(w.delivered, s)
-			return Outcome{Kind: OutcomeDelivered, Ref: refs(t).Ref(source, s.EmployeeID)}, nil
-		}),
-		Quarantine: w.quarantine,
-		Ready:      func(context.Context) error { return nil },
-		MaxBody:    64 << 10,
-		Now:        clock,
-		Logger:     slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
-	for _, e := range edit {
-		e(&w.cfg)
-	}
-	w.Handler, err = New(w.cfg)
+	t.Cleanup(func() { _ = w.book.Close() })
+	log := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.desk, err = NewDesk(DeskConfig{
+		Sources: compiled(t, sources), Ledger: w.book, Starter: w, Notices: w, Refs: refs(t), Audit: w, Hires: w, Now: clock, Logger: log,
+	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := HandlerConfig{Desk: w.desk, Ready: func(context.Context) error { return nil }, MaxBody: 64 << 10, Now: clock, Logger: log}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	if w.Handler, err = NewHandler(cfg); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+func (w *world) Hires(context.Context, time.Time, time.Time, func(map[string]any) error) error {
+	return nil
 }
 
 func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
@@ -158,11 +229,18 @@ func bamboo(body string, at time.Time, key string) *http.Request {
 	return r
 }
 
-// employee is one employee of a BambooHR body: names and values in turn.
-func employee(id string, kv ...string) string {
-	var f []string
+// bambooEmployee is one employee of a BambooHR body: names and values in turn.
+func bambooEmployee(id string, kv ...string) string {
+	var names, f []string
+	last := map[string]string{} // of a name given twice, the later value
 	for i := 0; i < len(kv); i += 2 {
-		f = append(f, strconv.Quote(kv[i])+`:{"value":`+strconv.Quote(kv[i+1])+`}`)
+		if _, twice := last[kv[i]]; !twice {
+			names = append(names, kv[i])
+		}
+		last[kv[i]] = kv[i+1]
+	}
+	for _, n := range names {
+		f = append(f, strconv.Quote(n)+`:{"value":`+strconv.Quote(last[n])+`}`)
 	}
 	return `{"id":"` + id + `","changedFields":[],"fields":{` + strings.Join(f, ",") + `}}`
 }
@@ -171,5 +249,5 @@ func employees(list ...string) string { return `{"employees":[` + strings.Join(l
 
 // good is an employee that maps without a complaint.
 func good(id string) string {
-	return employee(id, "Employee #", id, "Hire Date", "2026-04-01", "Location", "Berlin")
+	return bambooEmployee(id, "Employee #", id, "Hire Date", "2026-04-01", "Location", "Berlin")
 }

@@ -1,181 +1,209 @@
 package intake
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"sync"
 	"time"
 
-	"firstpass.internal/internal/audit/lines"
-	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/intake/mapping"
+	"firstpass.internal/internal/intake/tree"
+	"firstpass.internal/internal/ledger"
 )
 
-// QuarantineConfig is what a quarantine needs.
-type QuarantineConfig struct {
-	Path    string
-	Keyring *codec.Keyring
-	Refs    Refs
-	Now     func() time.Time
+// parcel is what the quarantine keeps of what could not be read, sealed: one of
+// its fields.
+type parcel struct {
+	Delivery *Delivery `json:"delivery,omitempty"`
+	Row      *row      `json:"row,omitempty"`
+	Fetch    *fetched  `json:"fetch,omitempty"`
 }
 
-// Quarantine keeps what came well signed but could not be read: an append-only
-// file of JSON lines, the body of each sealed by the keyring. It is safe for
-// concurrent use.
-type Quarantine struct {
-	cfg   QuarantineConfig
-	lines *lines.File
-
-	mu   sync.Mutex
-	seen map[string]bool
+// row is an item of a feed.
+type row struct {
+	Where      string          `json:"where"`
+	Item       json.RawMessage `json:"item"`
+	ObservedAt time.Time       `json:"observed_at"`
 }
 
-// Quarantined is the open part of a record.
-type Quarantined struct {
-	ID     string    `json:"id"`
-	Time   time.Time `json:"time"`
-	Source string    `json:"source"`
-	Reason string    `json:"reason"` // names fields, never values
+// fetched is an HR system's answer about an employee.
+type fetched struct {
+	Delivery   Delivery        `json:"delivery"`
+	Item       int             `json:"item"`
+	Answer     json.RawMessage `json:"answer"`
+	ObservedAt time.Time       `json:"observed_at"`
 }
 
-// quarantineLine is a record as it is stored.
-type quarantineLine struct {
-	Quarantined
-	Body []byte `json:"body"` // sealed, in base64
+// keep puts a parcel into the quarantine and returns once it is there. Its id
+// follows from what is in it, so that what HR repeats is kept once.
+func (d *Desk) keep(ctx context.Context, s *Source, reason string, records int, p parcel) error {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("intake: quarantine: %w", err)
+	}
+	id := d.cfg.Refs.derive("quarantine", s.name, string(p.content()))
+	err = d.cfg.Ledger.Keep(ctx, ledger.Quarantined{ID: id, Source: s.name, Reason: reason, At: d.cfg.Now(), Size: len(raw)}, raw)
+	if err != nil {
+		return err
+	}
+	d.counts.add(s.name, countQuarantined, records)
+	d.cfg.Logger.Warn("intake quarantined a record", "source", s.name, "id", id, "why", reason)
+	return nil
 }
 
-// ErrNotQuarantined answers for an id that the file does not hold.
+// content is what of a parcel stays the same when HR repeats it, and what an
+// operator gets to see.
+func (p parcel) content() []byte {
+	switch {
+	case p.Delivery != nil:
+		return p.Delivery.Body
+	case p.Row != nil:
+		return p.Row.Item
+	case p.Fetch != nil:
+		return p.Fetch.Answer
+	}
+	return nil
+}
+
+// Quarantined is the open part of a record: Reason names fields, never values.
+type Quarantined = ledger.Quarantined
+
+// ErrNotQuarantined answers for an id that the quarantine does not hold.
 var ErrNotQuarantined = errors.New("no such record in the quarantine")
 
-// OpenQuarantine opens the file at cfg.Path, or makes it, mode 0600.
-func OpenQuarantine(cfg QuarantineConfig) (*Quarantine, error) {
-	if cfg.Keyring == nil || cfg.Now == nil {
-		return nil, errors.New("quarantine: want a keyring and a clock")
-	}
-	if err := cfg.Refs.check(); err != nil {
-		return nil, fmt.Errorf("quarantine: %w", err)
-	}
-	l, err := lines.Open(cfg.Path)
-	if err != nil {
-		return nil, fmt.Errorf("quarantine: %w", err)
-	}
-	q := &Quarantine{cfg: cfg, lines: l, seen: map[string]bool{}}
-	list, err := q.List()
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	for _, r := range list {
-		q.seen[r.ID] = true
-	}
-	return q, nil
+// QuarantineList returns the records of a source, of all if it is empty, oldest
+// first.
+func (d *Desk) QuarantineList(ctx context.Context, source string) ([]Quarantined, error) {
+	return d.cfg.Ledger.Quarantine(ctx, source)
 }
 
-// Close closes the file.
-func (q *Quarantine) Close() error { return q.lines.Close() }
-
-// Keep writes body with the reason and returns its id once it is on disk. The
-// id follows from source and body, so a body that HR repeats is kept once.
-func (q *Quarantine) Keep(source, reason string, body []byte) (string, error) {
-	id := q.cfg.Refs.derive("quarantine", source, string(body))
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.seen[id] {
-		// The file may have been rotated or pruned since. What is acknowledged
-		// must be in it, so memory is not enough.
-		_, err := q.find(id)
-		if err == nil {
-			return id, nil
-		}
-		if !errors.Is(err, ErrNotQuarantined) {
-			return "", err
-		}
-	}
-	line, err := json.Marshal(quarantineLine{
-		Quarantined{id, q.cfg.Now().UTC(), source, reason},
-		q.cfg.Keyring.Seal(body, sealLabel(source, id)),
-	})
-	if err != nil {
-		return "", fmt.Errorf("quarantine: %w", err)
-	}
-	if err := q.lines.Append(line); err != nil {
-		return "", fmt.Errorf("quarantine: %w", err)
-	}
-	q.seen[id] = true
-	return id, nil
+// QuarantineShow returns a record and what HR sent: personal data.
+func (d *Desk) QuarantineShow(ctx context.Context, id string) (Quarantined, []byte, error) {
+	q, p, err := d.parcel(ctx, id)
+	return q, p.content(), err
 }
 
-func sealLabel(source, id string) string { return "quarantine/" + source + "/" + id }
-
-// List returns the open parts of all records, oldest first.
-func (q *Quarantine) List() ([]Quarantined, error) {
-	var out []Quarantined
-	seen := map[string]bool{}
-	err := q.each(func(r quarantineLine) bool {
-		if !seen[r.ID] { // two processes may have kept the same
-			seen[r.ID] = true
-			out = append(out, r.Quarantined)
-		}
-		return true
-	})
-	return out, err
+func (d *Desk) parcel(ctx context.Context, id string) (Quarantined, parcel, error) {
+	q, raw, err := d.cfg.Ledger.QuarantinedBody(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return q, parcel{}, ErrNotQuarantined
+	}
+	if err != nil {
+		return q, parcel{}, err
+	}
+	var p parcel
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return q, p, fmt.Errorf("intake: record %s of the quarantine can't be read", id)
+	}
+	return q, p, nil
 }
 
-// Show returns the record called id and its body in clear: personal data.
-func (q *Quarantine) Show(id string) (Quarantined, []byte, error) {
-	r, err := q.find(id)
+// QuarantineDrop forgets a record for good. It is written to the audit first.
+func (d *Desk) QuarantineDrop(ctx context.Context, id, actor, reason string) error {
+	q, _, err := d.parcel(ctx, id)
 	if err != nil {
-		return Quarantined{}, nil, err
+		return err
 	}
-	body, err := q.cfg.Keyring.Open(r.Body, sealLabel(r.Source, r.ID))
+	err = d.cfg.Audit.Append(ctx, audit.Entry{Time: d.cfg.Now(), Event: audit.EventQuarantineDropped, Ref: id, Actor: actor, Reason: reason, Detail: "source " + q.Source})
 	if err != nil {
-		return Quarantined{}, nil, fmt.Errorf("quarantine: record %s: %w", id, err)
+		return err
 	}
-	return r.Quarantined, body, nil
+	return d.cfg.Ledger.Drop(ctx, id)
 }
 
-func (q *Quarantine) find(id string) (quarantineLine, error) {
-	var found *quarantineLine
-	err := q.each(func(r quarantineLine) bool {
-		if r.ID == id {
-			found = &r
-		}
-		return found == nil
-	})
-	if err == nil && found == nil {
-		err = ErrNotQuarantined
-	}
-	if err != nil {
-		return quarantineLine{}, err
-	}
-	return *found, nil
+// Replayed says what a record came to that was read again.
+type Replayed struct {
+	ID      string   `json:"id"`
+	Source  string   `json:"source"`
+	Taken   []Taken  `json:"taken"`
+	Fetched int      `json:"fetched,omitempty"` // employees the HR system is asked for
+	Still   []string `json:"still,omitempty"`   // reasons why it stays in the quarantine
 }
 
-// each reads the file until next says no. Lines that a crash tore are passed
-// over: their requests were never acknowledged.
-func (q *Quarantine) each(next func(quarantineLine) bool) error {
-	f, err := os.Open(q.cfg.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+// QuarantineReplay reads a record again, as the source is configured now, and
+// drops it once all of it has been taken. HR's own time of it still counts: what
+// it said since wins.
+//
+// Crash: what was delivered before it is delivered again by the next replay and
+// changes nothing.
+func (d *Desk) QuarantineReplay(ctx context.Context, id string) (Replayed, error) {
+	q, p, err := d.parcel(ctx, id)
 	if err != nil {
-		return fmt.Errorf("quarantine: %w", err)
+		return Replayed{}, err
 	}
-	defer func() { _ = f.Close() }() // read only
-	for in := bufio.NewReader(f); ; {
-		line, err := in.ReadBytes('\n')
-		var r quarantineLine
-		if json.Unmarshal(line, &r) == nil && r.ID != "" && !next(r) {
-			return nil
+	out := Replayed{ID: id, Source: q.Source, Taken: []Taken{}}
+	s, err := d.source(q.Source)
+	if err != nil {
+		return out, err
+	}
+	records, vars, in := d.reread(ctx, s, p)
+	for i, r := range records {
+		switch {
+		case r.Err != nil:
+			out.Still = append(out.Still, fmt.Sprintf("item %d: %s", i+1, r.Err))
+		case r.PassedOver:
+		case r.Fetch:
+			if err := d.notify(ctx, s, vars, in, i); err != nil {
+				return out, err
+			}
+			out.Fetched++
+		default:
+			t, err := d.Take(ctx, s, r.Snapshot)
+			if err != nil {
+				return out, err
+			}
+			out.Taken = append(out.Taken, t)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	}
+	if len(out.Still) > 0 {
+		return out, nil
+	}
+	return out, d.cfg.Ledger.Drop(ctx, id)
+}
+
+func (d *Desk) reread(ctx context.Context, s *Source, p parcel) ([]Record, mapping.Vars, Delivery) {
+	bad := func(err error) []Record { return []Record{{Err: err}} }
+	now := d.cfg.Now()
+	switch {
+	case p.Row != nil:
+		item, err := decoded(p.Row.Item)
 		if err != nil {
-			return fmt.Errorf("quarantine: %w", err)
+			return bad(err), mapping.Vars{}, Delivery{}
 		}
+		vars := mapping.Vars{Source: s.name, Settings: s.cfg.Settings, Item: item}
+		return []Record{s.record(ctx, vars, nil, p.Row.ObservedAt, now)}, vars, Delivery{}
+	case p.Fetch != nil:
+		vars, err := s.at(ctx, p.Fetch.Delivery, p.Fetch.Item)
+		if err != nil {
+			return bad(err), vars, Delivery{}
+		}
+		answer, err := decoded(p.Fetch.Answer)
+		if err != nil {
+			return bad(err), vars, Delivery{}
+		}
+		return []Record{s.record(ctx, vars, answer, p.Fetch.ObservedAt, now)}, vars, p.Fetch.Delivery
+	case p.Delivery != nil:
+		vars, err := s.open(*p.Delivery)
+		if err != nil {
+			return bad(err), vars, *p.Delivery
+		}
+		return s.records(ctx, vars, *p.Delivery, nil), vars, *p.Delivery
 	}
+	return bad(errors.New("the record is empty")), mapping.Vars{}, Delivery{}
+}
+
+// marshalTree keeps a tree.
+func marshalTree(v any) (json.RawMessage, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	return raw, nil
+}
+
+// decoded is a tree as it was before it was kept: ids are not rounded.
+func decoded(raw json.RawMessage) (any, error) {
+	return tree.Decode("application/json", raw, tree.DefaultLimits())
 }

@@ -1,231 +1,302 @@
 package intake
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-
 	"firstpass.internal/config"
+	"firstpass.internal/internal/intake/feed"
+	"firstpass.internal/internal/intake/mapping"
+	"firstpass.internal/internal/intake/proof"
+	"firstpass.internal/internal/intake/tree"
 	"firstpass.internal/internal/jml"
 )
 
-// source is one HR system, ready to be listened to.
-type source struct {
-	name    string
-	profile jml.Profile
-	verifier
-	split   cel.Program            // nil: [body]
-	mapping map[string]cel.Program // nil: items are canonical
-	order   []string               // of the mapping's fields, so that reasons come in one order
-	schema  *schema
+// Reader turns what an HR system sends into snapshots. It needs no secret and
+// calls nobody.
+type Reader struct {
+	name     string
+	cfg      config.Source
+	scope    mapping.Scope // of the map
+	split    *mapping.Expr // nil: [body]
+	when     *mapping.Expr // nil: true
+	dedupe   *mapping.Expr // nil: none
+	fetching *mapping.Expr // fetch.when; nil: true
+	hand     handshake
+	mapper   *mapping.Mapper
 }
 
-// compileSource reads the keys and compiles the expressions of a source. It
-// returns everything that is wrong, each with its path under at.
-func compileSource(at string, c config.Source, profile jml.Profile, x *expressions, s *schema) (*source, error) {
-	out := &source{name: c.Name, profile: profile, schema: s}
-	var errs []error
-	bad := func(path, problem string) {
-		errs = append(errs, &config.Error{Path: at + "." + path, Problem: problem})
-	}
-	if profile.Name == "" {
-		bad("profile", "there is no such profile")
-	}
+type handshake struct {
+	when, show, answer *mapping.Expr // nil: none
+	unsigned           bool
+}
 
-	keys, err := readKeys(at+".verify", c.Verify)
+// NewReader compiles the expressions of a source. Its error joins a
+// *config.Error for everything that is wrong, each with its path under at.
+func NewReader(at string, c config.Source, x *mapping.Compiler) (*Reader, error) {
+	r := &Reader{name: c.Name, cfg: c, scope: mapping.ScopeItem}
+	var errs []error
+	compile := func(key, expr string, as func(mapping.Scope, string) (*mapping.Expr, error), scope mapping.Scope, to **mapping.Expr) {
+		if expr == "" {
+			return
+		}
+		e, err := as(scope, expr)
+		if err != nil {
+			errs = append(errs, &config.Error{Path: at + "." + key, Problem: err.Error()})
+		}
+		*to = e
+	}
+	compile("split", c.Split, x.List, mapping.ScopeBody, &r.split)
+	compile("when", c.When, x.Bool, mapping.ScopeItem, &r.when)
+	compile("dedupe", c.Dedupe, x.Text, mapping.ScopeBody, &r.dedupe)
+	compile("handshake.when", c.Handshake.When, x.Bool, mapping.ScopeBody, &r.hand.when)
+	compile("handshake.show", c.Handshake.Show, x.Text, mapping.ScopeBody, &r.hand.show)
+	compile("handshake.answer", c.Handshake.Answer, x.Text, mapping.ScopeBody, &r.hand.answer)
+	compile("fetch.when", c.Fetch.When, x.Bool, mapping.ScopeItem, &r.fetching)
+	r.hand.unsigned = c.Handshake.Unsigned
+	switch {
+	case r.fetches() && isHint(c.Verify):
+		r.scope = mapping.ScopeHint
+	case r.fetches():
+		r.scope = mapping.ScopeFetched
+	}
+	m, err := x.Mapper(at, c, r.scope)
 	if err != nil {
 		errs = append(errs, err)
 	}
-	switch c.Verify.Kind {
-	case config.VerifyStandardWebhooks:
-		out.verifier = &standardWebhooks{tolerance: c.Verify.Tolerance, keys: keys}
-	case config.VerifyHMAC:
-		v, err := newHMAC(c.Verify, keys)
-		var ce *config.Error
-		if errors.As(err, &ce) {
-			bad("verify."+ce.Path, ce.Problem)
-		}
-		out.verifier = v
-	default:
-		bad("verify.kind", "want hmac or standard_webhooks")
+	r.mapper = m
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
+	return r, nil
+}
 
-	if c.Split != "" {
-		p, t, err := x.compile(x.forBody, c.Split)
-		switch {
-		case err != nil:
-			bad("split", err.Error())
-		case t.Kind() != types.DynKind && t.Kind() != types.ListKind:
-			bad("split", "must give a list")
+// isHint reports whether a request proves who sent it but not what it says.
+func isHint(v config.Verify) bool {
+	return v.Kind == config.VerifyURLSecret || v.Kind == config.VerifyHMAC && !strings.Contains(v.Message, "{body}")
+}
+
+func (r *Reader) fetches() bool { return r.cfg.Fetch.Request.URL != "" }
+
+// Delivery is one request of an HR system.
+type Delivery struct {
+	Header      map[string]string `json:"header,omitempty"` // by lower-case name
+	ContentType string            `json:"content_type"`
+	Body        []byte            `json:"body"`
+	Signed      time.Time         `json:"signed,omitzero"` // by the HR system's clock, if it signs a time
+	ReceivedAt  time.Time         `json:"received_at"`
+}
+
+// NewDelivery takes what expressions may see out of a request. What proves its
+// origin is left behind: it would otherwise rest in the quarantine.
+func NewDelivery(h http.Header, body []byte, signed, now time.Time) Delivery {
+	out := Delivery{Header: map[string]string{}, ContentType: h.Get("Content-Type"), Body: body, Signed: signed, ReceivedAt: now}
+	for k, v := range h {
+		if k != "Authorization" && k != "Cookie" && k != "Proxy-Authorization" {
+			out.Header[strings.ToLower(k)] = strings.Join(v, ", ")
 		}
-		out.split = p
 	}
-	if c.Map == nil && c.Verify.Kind == config.VerifyHMAC {
-		bad("map", "missing")
+	return out
+}
+
+// seen is when the HR system says that what it sent was so.
+func (d Delivery) seen() time.Time {
+	if d.Signed.IsZero() {
+		return d.ReceivedAt
 	}
-	if c.Map != nil {
-		out.mapping = map[string]cel.Program{}
-		for _, required := range []string{"employee_id", "status"} {
-			if c.Map[required] == "" {
-				bad("map."+required, "missing")
-			}
+	return d.Signed
+}
+
+// open decodes the body of a delivery.
+func (r *Reader) open(d Delivery) (mapping.Vars, error) {
+	vars := mapping.Vars{Source: r.name, Settings: r.cfg.Settings, Header: d.Header}
+	body, err := tree.Decode(d.ContentType, d.Body, tree.DefaultLimits())
+	vars.Body = body
+	return vars, err
+}
+
+// items tells the body's employees apart.
+func (r *Reader) items(ctx context.Context, vars mapping.Vars) ([]any, error) {
+	if r.split == nil {
+		return []any{vars.Body}, nil
+	}
+	list, err := r.split.List(ctx, vars)
+	if err != nil {
+		return nil, fmt.Errorf("split: %w", err)
+	}
+	return list, nil
+}
+
+// Record is what one item of a delivery or a feed comes to: one of Snapshot,
+// PassedOver, Fetch and Err.
+type Record struct {
+	Snapshot   jml.Snapshot
+	PassedOver bool // by the source's when
+	Fetch      bool // the HR system has to be asked
+	Err        error
+}
+
+// Records reads a delivery. A body that can't be told apart into employees is
+// one bad record. fetched stands for the HR system's answer, if there is one.
+func (r *Reader) Records(ctx context.Context, d Delivery, fetched any) []Record {
+	vars, err := r.open(d)
+	if err != nil {
+		return []Record{{Err: err}}
+	}
+	return r.records(ctx, vars, d, fetched)
+}
+
+func (r *Reader) records(ctx context.Context, vars mapping.Vars, d Delivery, fetched any) []Record {
+	items, err := r.items(ctx, vars)
+	if err != nil {
+		return []Record{{Err: err}}
+	}
+	seen := d.seen()
+	if r.fetches() {
+		// What is fetched counts from our own clock. An item that is not, such as
+		// a deletion, must not lose to it because HR's clock is behind.
+		seen = d.ReceivedAt
+	}
+	out := make([]Record, 0, len(items))
+	for _, item := range items {
+		vars.Item = item
+		out = append(out, r.record(ctx, vars, fetched, seen, d.ReceivedAt))
+	}
+	return out
+}
+
+// record reads the item of vars, which was so at seen.
+func (r *Reader) record(ctx context.Context, vars mapping.Vars, fetched any, seen, now time.Time) Record {
+	if r.when != nil {
+		ok, err := r.when.Bool(ctx, vars)
+		if err != nil {
+			return Record{Err: fmt.Errorf("when: %w", err)}
+		}
+		if !ok {
+			return Record{PassedOver: true}
 		}
 	}
-	for name, expr := range c.Map {
-		if !slices.Contains(fieldNames(), name) {
-			bad("map."+name, "no field of a snapshot; fields: "+strings.Join(fieldNames(), ", "))
-			continue
+	if r.fetches() && fetched == nil {
+		ask, err := r.asks(ctx, vars)
+		if err != nil {
+			return Record{Err: err}
 		}
-		p, t, err := x.compile(x.forItem, expr)
-		switch {
-		case err != nil:
-			bad("map."+name, err.Error())
-		case !mayBeText(t):
-			bad("map."+name, fmt.Sprintf("must give a text, not %s", t))
+		if ask {
+			return Record{Fetch: true}
 		}
-		out.mapping[name] = p
-		out.order = append(out.order, name)
 	}
-	slices.Sort(out.order)
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	vars.Fetched = fetched
+	s, err := r.mapper.Snapshot(ctx, vars, seen, now)
+	return Record{Snapshot: s, Err: err}
+}
+
+func (r *Reader) asks(ctx context.Context, vars mapping.Vars) (bool, error) {
+	if r.fetching == nil {
+		return true, nil
+	}
+	ok, err := r.fetching.Bool(ctx, vars)
+	if err != nil {
+		return false, fmt.Errorf("fetch.when: %w", err)
+	}
+	return ok, nil
+}
+
+// Handshake reports whether the delivery is no more than a trial by the HR
+// system, what to answer, and what the operator has to be shown.
+func (r *Reader) Handshake(ctx context.Context, d Delivery) (is bool, answer, show string) {
+	if r.hand.when == nil {
+		return false, "", ""
+	}
+	vars, err := r.open(d)
+	if err != nil {
+		return false, "", ""
+	}
+	if is, err = r.hand.when.Bool(ctx, vars); err != nil || !is {
+		return false, "", ""
+	}
+	if r.hand.answer != nil {
+		answer, _ = r.hand.answer.Text(ctx, vars) // a trial that gets no text gets ok
+	}
+	if r.hand.show != nil {
+		show, _ = r.hand.show.Text(ctx, vars)
+	}
+	return true, answer, show
+}
+
+// Source is one HR system, ready to be listened to or read.
+type Source struct {
+	*Reader
+	// people is the name by which its employees are known: its own, or that of
+	// the source whose employees these are.
+	people   string
+	rules    jml.Rules
+	verifier *proof.Verifier // webhook and scim
+	fetch    *feed.Caller    // webhook, if it fetches
+	poll     *feed.Poll
+	files    *feed.Files
+}
+
+// SourceConfig is what a source needs beyond its own section.
+type SourceConfig struct {
+	At        string // path of its section, for errors
+	Source    config.Source
+	Profile   jml.Profile
+	LateLimit time.Duration
+	Compiler  *mapping.Compiler
+}
+
+// NewSource reads the keys and compiles the expressions of a source. Its error
+// joins a *config.Error for everything that is wrong.
+func NewSource(s SourceConfig) (*Source, error) {
+	c := s.Source
+	out := &Source{people: cmp.Or(c.EmployeesOf, c.Name), rules: jml.Rules{Profile: s.Profile, Guard: c.ContactGuard, LateLimit: s.LateLimit}}
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if s.Profile.Name == "" {
+		note(&config.Error{Path: s.At + ".profile", Problem: "there is no such profile"})
+	}
+	var err error
+	out.Reader, err = NewReader(s.At, c, s.Compiler)
+	note(err)
+	switch c.Kind {
+	case config.SourceWebhook, config.SourceSCIM:
+		out.verifier, err = proof.New(s.At+".verify", c.Verify)
+		note(err)
+		if c.Fetch.Request.URL != "" {
+			out.fetch, err = feed.NewCaller(s.At+".fetch.request", c.Fetch.Request, s.Compiler, mapping.ScopeFetchRequest)
+			note(err)
+		}
+	case config.SourcePoll:
+		out.poll, err = feed.NewPoll(s.At, c.Name, c.Settings, c.Poll, c.Split, s.Compiler)
+		note(err)
+	case config.SourceFile:
+		out.files, err = feed.NewFiles(s.At, c.Name, c.Settings, c.File, c.Split, s.Compiler)
+		note(err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-// readKeys reads the key files of v. It names files and never what they hold.
-func readKeys(at string, v config.Verify) ([][]byte, error) {
-	var (
-		keys [][]byte
-		errs []error
-	)
-	if len(v.KeyFiles) == 0 {
-		errs = append(errs, &config.Error{Path: at + ".key_files", Problem: "missing"})
+// every is how often the source is read; 0 if it calls us.
+func (s *Source) every() time.Duration {
+	switch s.cfg.Kind {
+	case config.SourcePoll:
+		return s.cfg.Poll.Every
+	case config.SourceFile:
+		return s.cfg.File.Every
+	case config.SourceEntra:
+		return s.cfg.Entra.Every
 	}
-	for i, name := range v.KeyFiles {
-		key, err := readKey(name, v.Kind)
-		if err != nil {
-			errs = append(errs, &config.Error{Path: fmt.Sprintf("%s.key_files[%d]", at, i), Problem: err.Error()})
-			continue
-		}
-		keys = append(keys, key)
-	}
-	return keys, errors.Join(errs...)
-}
-
-func readKey(name string, kind config.VerifyKind) ([]byte, error) {
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	// Editors end files with a line end, which vendors' keys never have.
-	raw = bytes.TrimSpace(raw)
-	if kind == config.VerifyStandardWebhooks {
-		return parseWebhookKey(string(raw))
-	}
-	if len(raw) < minKey {
-		return nil, fmt.Errorf("%s holds %d bytes, want a key of %d or more", name, len(raw), minKey)
-	}
-	return raw, nil
-}
-
-// record is one employee of a body: a snapshot, or what is wrong with it.
-type record struct {
-	snapshot jml.Snapshot
-	raw      []byte // for the quarantine
-	err      error
-}
-
-// read turns a verified body into records. A body that can't be told apart into
-// employees becomes one bad record.
-func (s *source) read(ctx context.Context, h http.Header, body []byte, signed, now time.Time) []record {
-	decoded, err := decodeJSON(body)
-	if err != nil {
-		return []record{{raw: body, err: err}}
-	}
-	vars := map[string]any{"body": forCEL(decoded), "header": lower(h), "source": s.name}
-	items := []any{decoded}
-	if s.split != nil {
-		v, err := eval(ctx, s.split, vars)
-		if err == nil {
-			items, err = listOf(v)
-		}
-		if err != nil {
-			return []record{{raw: body, err: fmt.Errorf("split: %w", err)}}
-		}
-	}
-	seen := signed
-	if seen.IsZero() {
-		seen = now
-	}
-	out := make([]record, 0, len(items))
-	for _, item := range items {
-		snap, err := s.item(ctx, vars, item, seen, now)
-		raw := body
-		if s.split != nil && err != nil {
-			if one, e := json.Marshal(item); e == nil {
-				raw = one
-			}
-		}
-		out = append(out, record{snap, raw, err})
-	}
-	return out
-}
-
-func (s *source) item(ctx context.Context, vars map[string]any, item any, seen, now time.Time) (jml.Snapshot, error) {
-	f, err := s.fields(ctx, vars, item)
-	if err != nil {
-		return jml.Snapshot{}, err
-	}
-	return f.snapshot(seen, now)
-}
-
-func (s *source) fields(ctx context.Context, vars map[string]any, item any) (fields, error) {
-	if s.mapping == nil {
-		return canonical(s.schema, item)
-	}
-	vars["item"] = forCEL(item)
-	f := fields{}
-	var errs []string
-	for _, name := range s.order {
-		v, err := eval(ctx, s.mapping[name], vars)
-		text := ""
-		if err == nil {
-			text, err = textOf(v)
-		}
-		if err != nil {
-			errs = append(errs, name+": "+err.Error())
-		}
-		if text != "" {
-			f[name] = text
-		}
-	}
-	if len(errs) > 0 {
-		return nil, errors.New(strings.Join(errs, "; "))
-	}
-	// One spelling for all sources, so that the schema's form fits.
-	if t, err := parseTimestamp(f["observed_at"]); err == nil {
-		f["observed_at"] = t.Format(time.RFC3339Nano)
-	}
-	return f, s.schema.validate(f.tree())
-}
-
-// lower gives expressions the headers by their names in lower case.
-func lower(h http.Header) map[string]string {
-	out := make(map[string]string, len(h))
-	for k, v := range h {
-		out[strings.ToLower(k)] = strings.Join(v, ", ")
-	}
-	return out
+	return 0
 }

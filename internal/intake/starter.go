@@ -135,6 +135,25 @@ type delivery struct {
 
 func (d delivery) outcome(k OutcomeKind, why string) Outcome { return Outcome{k, d.ref, d.id, why} }
 
+// Notify has an employee fetched: notices with one key meet in one workflow.
+// Repeats do no harm. Errors are ErrUnavailable.
+func (s *Starter) Notify(ctx context.Context, source, key string, n workflows.Notice) error {
+	_, err := s.cfg.Client.SignalWithStartWorkflow(ctx, workflows.FetchID(source, key), workflows.SignalNotice, n,
+		client.StartWorkflowOptions{
+			TaskQueue: s.cfg.TaskQueue,
+			// Each notice wants an answer of its own, whatever came of the last.
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			TypedSearchAttributes: temporal.NewSearchAttributes(
+				temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(source)),
+			StaticSummary: "Fetch an employee of " + source,
+		},
+		workflows.TypeFetch, workflows.FetchInput{Source: source})
+	if err != nil {
+		return fmt.Errorf("%w: notice for source %s: %w", ErrUnavailable, source, err)
+	}
+	return nil
+}
+
 // signal brings the snapshot to a running joiner; absent says why there need
 // not be one.
 func (d delivery) signal(ctx context.Context, absent string) (Outcome, error) {
@@ -190,7 +209,12 @@ func (d delivery) isNews(ctx context.Context) (bool, error) {
 	case err != nil:
 		return false, d.unavailable("read the last result", err)
 	}
-	return d.snap.Supersedes(last.Facts), nil
+	if !d.snap.Supersedes(last.Facts) {
+		return false, nil
+	}
+	// A journey that reached its goal is not gone through again because a
+	// department or a number changed.
+	return !last.Outcome.Reached() || d.snap.Restarts(last.Facts), nil
 }
 
 func (d delivery) unavailable(op string, err error) error {

@@ -202,5 +202,4 @@ func TestStarterConfig(t *testing.T) {
 var (
 	_ TemporalClient = client.Client(nil)
 	_ Deliverer      = (*Starter)(nil)
-	_ Keeper         = (*Quarantine)(nil)
 )

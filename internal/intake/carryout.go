@@ -1,0 +1,143 @@
+package intake
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ledger"
+)
+
+// atOnce is how many employees are delivered at a time. Temporal takes more;
+// intake's webhooks are to have their share.
+const atOnce = 8
+
+// carryOut quarantines, tells and writes down what a plan holds.
+func (d *Desk) carryOut(ctx context.Context, s *Source, r reading, p *plan) error {
+	for _, b := range p.bad {
+		raw, err := marshalTree(b.item)
+		if err != nil {
+			return err
+		}
+		if err := d.keep(ctx, s, label(r.name)+b.where+": "+b.why, 1, parcel{Row: &row{b.where, raw, r.observedAt}}); err != nil {
+			return err
+		}
+	}
+	if err := d.cfg.Ledger.TouchFeed(ctx, s.people, p.same, r.observedAt); err != nil {
+		return err
+	}
+	for missing, refs := range p.missing {
+		if err := d.cfg.Ledger.SetMissing(ctx, s.people, refs, missing); err != nil {
+			return err
+		}
+	}
+	d.counts.add(s.name, countKnown, p.result.Unchanged+p.result.Outdated)
+	d.counts.add(s.name, countPassedOver, p.result.PassedOver)
+	tell, quiet := split(p.changes)
+	if err := d.write(ctx, s, quiet); err != nil {
+		return err
+	}
+	d.counts.add(s.name, countTaken, len(quiet))
+	return d.tellAll(ctx, s, r, p, tell)
+}
+
+func split(list []change) (tell, quiet []change) {
+	for _, c := range list {
+		if c.tells {
+			tell = append(tell, c)
+		} else {
+			quiet = append(quiet, c)
+		}
+	}
+	return tell, quiet
+}
+
+// write puts down changes that no joiner need hear of: most of a first feed are
+// people who started long ago.
+func (d *Desk) write(ctx context.Context, s *Source, list []change) error {
+	for chunk := range slices.Chunk(list, 500) {
+		rows := make([]ledger.Employee, 0, len(chunk))
+		for _, c := range chunk {
+			e, err := employee(entry{people: s.people, ref: c.ref, seenAt: d.cfg.Now()}, c.next, c.digest)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, e)
+		}
+		if err := d.cfg.Ledger.PutEmployees(ctx, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAll brings changes to the joiners, some at a time. Each is judged once
+// more under the employee's lock: a webhook may have come in since.
+func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list []change) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		turn = make(chan struct{}, atOnce)
+	)
+	for i, c := range list {
+		if r.beat != nil && i%beatEvery == 0 {
+			r.beat(p.result.Read)
+		}
+		turn <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			var (
+				got Taken
+				err error
+			)
+			if c.snap != nil {
+				got, err = d.take(ctx, s, *c.snap)
+			} else {
+				got, err = d.takeLacking(ctx, s, c)
+			}
+			if err != nil {
+				cancel(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if got.WorkflowID != "" {
+				p.result.Delivered++
+			}
+			if got.Held {
+				p.result.Held++
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// takeLacking tells the joiner of an employee whom a full feed lacks.
+func (d *Desk) takeLacking(ctx context.Context, s *Source, c change) (Taken, error) {
+	unlock := d.lock(s.people, c.ref)
+	defer unlock()
+	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, c.ref)
+	if err != nil || !found {
+		return Taken{}, err
+	}
+	old, err := known(e)
+	if err != nil {
+		return Taken{}, err
+	}
+	if !old.Said.ObservedAt.Equal(c.next.Said.ObservedAt) {
+		return Taken{}, nil // HR has spoken since
+	}
+	d.counts.add(s.name, countTaken, 1)
+	got, err := d.apply(ctx, s, entry{s.people, c.ref, e.SeenAt, c.missing}, old, jml.Change{Facts: c.facts, Known: c.next, Tell: true}, c.digest)
+	if err == nil {
+		d.cfg.Logger.Info("intake", "source", s.name, "ref", c.ref, "outcome", string(got.Kind), "facts", words(c.facts))
+	}
+	return got, err
+}

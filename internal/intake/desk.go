@@ -1,0 +1,239 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"time"
+
+	"firstpass.internal/config"
+	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ledger"
+)
+
+// Deliverer hands snapshots to Temporal; *Starter is one.
+type Deliverer interface {
+	Deliver(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
+}
+
+// Noticer has an employee fetched; *Starter is one.
+type Noticer interface {
+	Notify(ctx context.Context, source, key string, n Notice) error
+}
+
+// Auditor writes a line and returns once it is on disk.
+type Auditor interface {
+	Append(context.Context, audit.Entry) error
+}
+
+// Hires reads the tenant's users by employeeHireDate, as plain trees.
+type Hires interface {
+	Hires(ctx context.Context, from, to time.Time, yield func(map[string]any) error) error
+}
+
+// DeskConfig is what a desk needs. All of it but Hires is required.
+type DeskConfig struct {
+	Sources []*Source
+	Ledger  *ledger.Ledger
+	Starter Deliverer
+	Notices Noticer
+	Refs    Refs
+	Audit   Auditor
+	Hires   Hires // for sources of kind entra
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+// Desk takes what HR systems say. It compares each snapshot with the last one of
+// the same employee and tells the joiners what is new: nothing is sent to
+// Temporal that it knows already. It is safe for concurrent use.
+type Desk struct {
+	cfg     DeskConfig
+	sources map[string]*Source
+	counts  counts
+	// One employee at a time: two snapshots of the same moment, taken at once,
+	// could end as one in the ledger and the other in Temporal.
+	locks [256]sync.Mutex
+}
+
+// NewDesk returns a desk.
+func NewDesk(cfg DeskConfig) (*Desk, error) {
+	if cfg.Ledger == nil || cfg.Starter == nil || cfg.Notices == nil || cfg.Audit == nil || cfg.Now == nil || cfg.Logger == nil {
+		return nil, errors.New("intake: incomplete DeskConfig")
+	}
+	if err := cfg.Refs.check(); err != nil {
+		return nil, err
+	}
+	d := &Desk{cfg: cfg, sources: map[string]*Source{}}
+	for _, s := range cfg.Sources {
+		if s.cfg.Kind == config.SourceEntra && cfg.Hires == nil {
+			return nil, fmt.Errorf("intake: source %s reads Entra, and there is no Graph client", s.name)
+		}
+		d.sources[s.name] = s
+	}
+	for _, s := range d.sources {
+		if owner, ok := d.sources[s.people]; ok {
+			s.rules = owner.rules
+		}
+	}
+	return d, nil
+}
+
+// ErrNoSource answers for a source that the configuration does not have.
+var ErrNoSource = errors.New("no such source")
+
+func (d *Desk) source(name string) (*Source, error) {
+	s, ok := d.sources[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNoSource, name)
+	}
+	return s, nil
+}
+
+// Take kinds of outcome beside those of a delivery.
+const (
+	OutcomeKnown    OutcomeKind = "known"    // HR says nothing new
+	OutcomeOutdated OutcomeKind = "outdated" // HR said something newer before
+	OutcomeSilent   OutcomeKind = "silent"   // new, and no journey that cares
+)
+
+// Taken says what became of a snapshot. Nothing in it is personal.
+type Taken struct {
+	Outcome
+	Facts []jml.Fact `json:"facts,omitempty"`
+	Held  bool       `json:"held,omitempty"` // the contact waits for approval
+}
+
+// Take brings one snapshot to the ledger and, if it is new, to the joiner.
+//
+// Crash: the joiner is told first. A crash before the ledger knows leaves a
+// snapshot that is told again and changes nothing the second time.
+func (d *Desk) Take(ctx context.Context, s *Source, snap jml.Snapshot) (Taken, error) {
+	ref := d.cfg.Refs.Ref(s.people, snap.EmployeeID)
+	unlock := d.lock(s.people, ref)
+	defer unlock()
+	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
+	if err != nil {
+		return Taken{}, err
+	}
+	next, digest := entry{people: s.people, ref: ref, seenAt: d.cfg.Now()}, d.digest(snap)
+	var old *jml.Known
+	if found {
+		if snap.ObservedAt.Before(e.ObservedAt) {
+			return Taken{Outcome: Outcome{Kind: OutcomeOutdated, Ref: ref}}, nil
+		}
+		if old, err = known(e); err != nil {
+			return Taken{}, err
+		}
+		if bytes.Equal(digest, e.Digest) && old.Told.Hold != jml.HoldVanished {
+			return Taken{Outcome: Outcome{Kind: OutcomeKnown, Ref: ref}}, d.sawAgain(ctx, e, snap.ObservedAt)
+		}
+	}
+	c := jml.Consider(old, snap, s.rules, d.cfg.Now())
+	return d.apply(ctx, s, next, old, c, digest)
+}
+
+// sawAgain moves the time at which an unchanged employee was seen, so that what
+// HR said in between and sends late counts as old.
+func (d *Desk) sawAgain(ctx context.Context, e ledger.Employee, at time.Time) error {
+	if !at.After(e.ObservedAt) {
+		return nil
+	}
+	e.ObservedAt, e.SeenAt = at, d.cfg.Now()
+	return d.cfg.Ledger.PutEmployees(ctx, []ledger.Employee{e})
+}
+
+// entry is an employee's place in the ledger.
+type entry struct {
+	people, ref string // as in Source.people
+	seenAt      time.Time
+	missing     int
+}
+
+// apply tells the joiner of a change and writes it down. The caller holds the
+// employee's lock.
+func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c jml.Change, digest []byte) (Taken, error) {
+	out := Taken{Outcome: Outcome{Kind: OutcomeSilent, Ref: at.ref}, Facts: c.Facts, Held: c.Known.Held}
+	if c.Tell {
+		told, err := d.cfg.Starter.Deliver(ctx, s.people, s.rules.Profile, c.Known.Told)
+		if err != nil {
+			return Taken{}, err
+		}
+		out.Outcome = told
+	}
+	e, err := employee(at, c.Known, digest)
+	if err != nil {
+		return Taken{}, err
+	}
+	// The list of what is held comes first: without it nobody would know whom
+	// the joiner waits for.
+	if err := d.showHeld(ctx, at, old, c.Known); err != nil {
+		return Taken{}, err
+	}
+	return out, d.cfg.Ledger.PutEmployees(ctx, []ledger.Employee{e})
+}
+
+// showHeld keeps the list of held contacts as the employee's state has it.
+func (d *Desk) showHeld(ctx context.Context, at entry, old *jml.Known, k jml.Known) error {
+	was := old != nil && old.Held
+	switch {
+	case k.Held:
+		return d.cfg.Ledger.Hold(ctx, ledger.Held{Source: at.people, Ref: at.ref, Kind: string(jml.HoldContact), Since: d.cfg.Now()})
+	case was:
+		return d.cfg.Ledger.Release(ctx, at.people, at.ref, string(jml.HoldContact))
+	}
+	return nil
+}
+
+func (d *Desk) lock(source, ref string) (unlock func()) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(source + "/" + ref)) // never fails
+	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
+	m.Lock()
+	return m.Unlock
+}
+
+// digest tells two states of an employee apart without opening them. It is
+// keyed: a plain hash of a name and a number could be guessed.
+func (d *Desk) digest(s jml.Snapshot) []byte {
+	s.ObservedAt, s.ZoneRule, s.Hold = time.Time{}, "", ""
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil // a Snapshot always marshals; nil equals no digest
+	}
+	mac := hmac.New(sha256.New, d.cfg.Refs.key)
+	_, _ = mac.Write([]byte("state\x00")) // a hash never fails
+	_, _ = mac.Write(raw)
+	return mac.Sum(nil)[:16]
+}
+
+func known(e ledger.Employee) (*jml.Known, error) {
+	var k jml.Known
+	if err := json.Unmarshal(e.State, &k); err != nil {
+		return nil, fmt.Errorf("intake: the ledger's state of %s can't be read; firstpass source forget %s has everything sent anew", e.Ref, e.Source)
+	}
+	return &k, nil
+}
+
+func employee(at entry, k jml.Known, digest []byte) (ledger.Employee, error) {
+	state, err := json.Marshal(k)
+	if err != nil {
+		return ledger.Employee{}, fmt.Errorf("intake: %w", err)
+	}
+	start := ""
+	if !k.Told.StartDate.IsZero() {
+		start = k.Told.StartDate.String()
+	}
+	return ledger.Employee{
+		Source: at.people, Ref: at.ref, Digest: digest, State: state, Start: start,
+		Open: k.Told.Status == jml.StatusScheduled, ObservedAt: k.Said.ObservedAt, SeenAt: at.seenAt, Missing: at.missing,
+	}, nil
+}

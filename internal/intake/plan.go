@@ -1,0 +1,223 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"firstpass.internal/internal/intake/feed"
+	"firstpass.internal/internal/intake/mapping"
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ledger"
+	"firstpass.internal/workflows"
+)
+
+// plan is what a reading comes to.
+type plan struct {
+	result  workflows.FeedResult
+	changes []change
+	same    []string // refs of whom it says nothing new
+	missing map[int][]string
+	bad     []bad
+}
+
+// seenRow is an employee as a reading has it.
+type seenRow struct {
+	where  string
+	digest []byte
+	snap   *jml.Snapshot // nil if it is known
+}
+
+// beatEvery is after how many items a sign of life is given.
+const beatEvery = 1000
+
+func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
+	p := &plan{missing: map[int][]string{}}
+	last := map[string]ledger.Digest{}
+	err := d.cfg.Ledger.Digests(ctx, s.people, func(g ledger.Digest) error {
+		last[g.Ref] = g
+		return nil
+	})
+	if err != nil {
+		return p, err
+	}
+	now := d.cfg.Now()
+	vars := mapping.Vars{Source: s.name, Settings: s.cfg.Settings}
+	rows := map[string]seenRow{}
+	err = r.each(ctx, func(it feed.Item) error {
+		p.result.Read++
+		if r.beat != nil && p.result.Read%beatEvery == 0 {
+			r.beat(p.result.Read)
+		}
+		vars.Body, vars.Item = it.Body, it.Value
+		rec := s.record(ctx, vars, nil, r.observedAt, now)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case rec.Err != nil:
+			p.bad = append(p.bad, bad{it.Where, rec.Err.Error(), it.Value})
+			return nil
+		case rec.PassedOver:
+			p.result.PassedOver++
+			return nil
+		}
+		ref := d.cfg.Refs.Ref(s.people, rec.Snapshot.EmployeeID)
+		digest := d.digest(rec.Snapshot)
+		if first, twice := rows[ref]; twice {
+			if !bytes.Equal(first.digest, digest) {
+				why := "the same employee_id as " + first.where + ", with other facts"
+				p.bad = append(p.bad, bad{it.Where, why, it.Value})
+				rows[ref] = seenRow{where: first.where} // neither is believed
+			}
+			return nil
+		}
+		row := seenRow{where: it.Where, digest: digest}
+		g, found := last[ref]
+		switch {
+		case found && rec.Snapshot.ObservedAt.Before(g.ObservedAt):
+			p.result.Outdated++
+		case found && bytes.Equal(g.Digest, digest) && g.Missing == 0:
+			p.result.Unchanged++
+			p.same = append(p.same, ref)
+		default:
+			row.snap = &rec.Snapshot
+		}
+		rows[ref] = row
+		return nil
+	})
+	if err != nil {
+		return p, err
+	}
+	if r.strict && len(p.bad) > 0 {
+		p.result.Refused = refusal(r.name, p.bad)
+		return p, nil
+	}
+	if r.full && len(rows) == 0 && len(p.bad) == 0 && len(last) > 0 {
+		// Nobody is left: an export that was cut off looks the same.
+		p.result.Refused = []string{label(r.name) + "holds nobody, though employees are known; nothing was applied"}
+		return p, nil
+	}
+	p.result.Quarantined = len(p.bad)
+	for ref, row := range rows {
+		if row.snap == nil {
+			continue
+		}
+		var old *jml.Known
+		if _, found := last[ref]; found {
+			e, ok, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
+			if err != nil {
+				return p, err
+			}
+			if ok {
+				if old, err = known(e); err != nil {
+					return p, err
+				}
+			}
+		}
+		c := jml.Consider(old, *row.snap, s.rules, now)
+		p.changes = append(p.changes, change{
+			ref: ref, where: row.where, snap: row.snap, facts: c.Facts, next: c.Known, digest: row.digest,
+			tells: c.Tell || c.Known.Held || old != nil && old.Held,
+		})
+	}
+	if r.full && s.cfg.VanishedAfter > 0 && len(p.bad) == 0 {
+		if err := d.lacking(ctx, s, r, p, last, rows, now); err != nil {
+			return p, err
+		}
+	}
+	slices.SortFunc(p.changes, func(a, b change) int { return strings.Compare(a.ref, b.ref) })
+	p.result.Changed = len(p.changes)
+	return p, d.brake(ctx, s, p, last, now)
+}
+
+// vanishedFor is the least time for which an employee must have been missing
+// from all full feeds to count as cancelled: an HR system that is being mended
+// may give several bad feeds within the hour.
+const vanishedFor = 24 * time.Hour
+
+// lacking finds the known employees whom a full reading lacks. Only those still
+// to start count: others leave a feed for many good reasons.
+func (d *Desk) lacking(ctx context.Context, s *Source, r reading, p *plan, last map[string]ledger.Digest, rows map[string]seenRow, now time.Time) error {
+	today := now.UTC().Add(-24 * time.Hour).Format(time.DateOnly) // still today somewhere
+	for ref, g := range last {
+		if _, there := rows[ref]; there || !g.Open || g.Start < today || g.ObservedAt.After(r.observedAt) {
+			continue
+		}
+		e, ok, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		old, err := known(e)
+		if err != nil {
+			return err
+		}
+		missing := g.Missing + 1
+		confirmed := missing >= s.cfg.VanishedAfter && now.Sub(e.SeenAt) >= vanishedFor
+		p.result.Vanished++
+		if missing > 1 && !confirmed {
+			p.missing[missing] = append(p.missing[missing], ref)
+			continue
+		}
+		k := old.Vanish(confirmed, r.observedAt)
+		p.changes = append(p.changes, change{
+			ref: ref, where: "missing", missing: missing, facts: k.Told.Facts(&old.Told, false), tells: true, next: k, digest: e.Digest,
+		})
+	}
+	return nil
+}
+
+// brake stops a reading that would change or drop too many of those still to
+// start, until an operator lets it through.
+func (d *Desk) brake(ctx context.Context, s *Source, p *plan, last map[string]ledger.Digest, now time.Time) error {
+	today := now.UTC().Add(-24 * time.Hour).Format(time.DateOnly)
+	known, drastic := 0, 0
+	for _, g := range last {
+		if g.Open && g.Start >= today {
+			known++
+		}
+	}
+	for _, c := range p.changes {
+		if g, found := last[c.ref]; found && g.Open && g.Start >= today && jml.Drastic(c.facts) {
+			drastic++
+		}
+	}
+	b := s.cfg.Brake
+	if drastic < b.Least || float64(drastic) <= b.Share*float64(known) {
+		return nil
+	}
+	state, err := d.cfg.Ledger.Feed(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	if drastic <= state.BrakeAllow {
+		return nil
+	}
+	p.result.Drastic = drastic
+	p.result.Braked = fmt.Sprintf("%d of %d employees still to start would change or vanish", drastic, known)
+	return nil
+}
+
+// refusal names the bad rows of a reading that is not applied.
+func refusal(name string, list []bad) []string {
+	var out []string
+	for i, b := range list {
+		if i == maxReasons {
+			return append(out, fmt.Sprintf("%sand %d more; nothing was applied", label(name), len(list)-i))
+		}
+		out = append(out, label(name)+b.where+": "+b.why)
+	}
+	return out
+}
+
+func label(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name + ": "
+}
