@@ -34,7 +34,10 @@ type commands struct {
 	Cancel cancelCmd `cmd:"" help:"End a joiner; a pass it has is revoked."`
 	Revoke revokeCmd `cmd:"" help:"Revoke the live pass of a joiner at once, and end the joiner."`
 
-	Quarantine quarantineCmd `cmd:"" help:"List or show what HR sent and intake could not use."`
+	Source     sourceCmd     `cmd:"" help:"See how the HR sources do, try one with a sample, have one read."`
+	Import     importCmd     `cmd:"" help:"Read a file of employees once, or see what it would change."`
+	Held       heldCmd       `cmd:"" help:"Decide about addresses that HR changed shortly before the hand-over."`
+	Quarantine quarantineCmd `cmd:"" help:"See what HR sent and intake could not read; read it again or drop it."`
 	Keyring    keyringCmd    `cmd:"" help:"Make the payload keyring, or add a key to it."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
@@ -89,7 +92,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, term te
 	}
 	env := &environment{
 		term: term, json: cmd.JSON, getenv: getenv,
-		load: func() (*config.Config, error) { return load(cmd.Config, getenv) },
+		read: func() (*config.Config, error) { return read(cmd.Config, getenv) },
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	return report(term.err, kctx.Run(env))
@@ -100,7 +103,17 @@ type environment struct {
 	term   terminal
 	json   bool
 	getenv func(string) string
-	load   func() (*config.Config, error)
+	// read reads the configuration and looks at none of the files it names.
+	read func() (*config.Config, error)
+}
+
+// load is read with a check of those files.
+func (e *environment) load() (*config.Config, error) {
+	cfg, err := e.read()
+	if err == nil {
+		err = configError(cfg.CheckFiles())
+	}
+	return cfg, err
 }
 
 // print writes v as JSON if asked for, else calls text.
@@ -119,16 +132,16 @@ func (e *environment) progress(format string, args ...any) {
 	fmt.Fprintf(e.term.err, format+"\n", args...)
 }
 
-// load reads the configuration and checks the files it names.
-func load(path string, getenv func(string) string) (*config.Config, error) {
+func read(path string, getenv func(string) string) (*config.Config, error) {
 	cfg, err := config.Load(path, getenv)
+	return cfg, configError(err)
+}
+
+func configError(err error) error {
 	if err == nil {
-		err = cfg.CheckFiles()
+		return nil
 	}
-	if err != nil {
-		return nil, usageError{hinted{err, "every key is described in config/example.yaml; --config names another file"}}
-	}
-	return cfg, nil
+	return usageError{hinted{err, "every key is described in config/example.yaml; --config names another file"}}
 }
 
 // report prints err and returns the exit code.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -15,7 +16,6 @@ import (
 	"firstpass.internal/activities"
 	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
-	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/worker"
 )
@@ -47,15 +47,31 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer closing(trail, log)
-	work, err := newWorker(cfg, temporal, trail, log)
+	directory, err := newGraph(cfg)
 	if err != nil {
 		return err
 	}
-	web, quarantine, err := newIntake(cfg, temporal, log)
+	sources, err := newSources(cfg)
 	if err != nil {
 		return err
 	}
-	defer closing(quarantine, log)
+	book, err := openLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer closing(book, log)
+	desk, err := newDesk(deskParts{cfg: cfg, temporal: temporal, ledger: book, trail: trail, sources: sources, hires: directory, log: log})
+	if err != nil {
+		return err
+	}
+	work, err := newWorker(cfg, temporal, directory, desk, trail, log)
+	if err != nil {
+		return err
+	}
+	web, err := newIntake(cfg, temporal, desk, log)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", cfg.Intake.Listen)
 	if err != nil {
 		return hinted{fmt.Errorf("intake.listen: %w", err), "another process may hold the port"}
@@ -69,6 +85,14 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 			failed <- err
 		}
 	}()
+	var tidying sync.WaitGroup
+	background, quit := context.WithCancel(context.WithoutCancel(ctx))
+	defer tidying.Wait()
+	defer quit()
+	tidying.Go(func() {
+		desk.Run(background, intake.Keep{Quarantine: cfg.Intake.QuarantineKeep, Deliveries: cfg.Intake.DedupeKeep})
+	})
+	tidying.Go(func() { ensureSchedules(background, cfg, temporal, sources, log) })
 	log.Info("serving", "version", version, "intake", listener.Addr().String(), "temporal", cfg.Temporal.Address,
 		"namespace", cfg.Temporal.Namespace, "task_queue", cfg.Temporal.TaskQueue)
 
@@ -100,11 +124,7 @@ type runner interface {
 	Stop()
 }
 
-func newWorker(cfg *config.Config, temporal client.Client, trail *audit.File, log *slog.Logger) (runner, error) {
-	directory, err := newGraph(cfg)
-	if err != nil {
-		return nil, err
-	}
+func newWorker(cfg *config.Config, temporal client.Client, directory activities.Directory, desk *intake.Desk, trail *audit.File, log *slog.Logger) (runner, error) {
 	sender, err := newSender(cfg)
 	if err != nil {
 		return nil, err
@@ -121,7 +141,29 @@ func newWorker(cfg *config.Config, temporal client.Client, trail *audit.File, lo
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Client: temporal, TaskQueue: cfg.Temporal.TaskQueue, Activities: acts})
+	reads, err := activities.NewIntake(activities.IntakeConfig{Intake: desk, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return worker.New(worker.Config{Client: temporal, TaskQueue: cfg.Temporal.TaskQueue, Activities: acts, Intake: reads})
+}
+
+// ensureSchedules returns once Temporal has the schedules of all sources or ctx
+// has ended.
+func ensureSchedules(ctx context.Context, cfg *config.Config, temporal client.Client, sources []*intake.Source, log *slog.Logger) {
+	s := intake.Schedules{Client: temporal.ScheduleClient(), TaskQueue: cfg.Temporal.TaskQueue}
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, 30*time.Second) {
+		trying, cancel := context.WithTimeout(ctx, 30*time.Second)
+		err := s.Ensure(trying, sources)
+		cancel()
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil {
+			log.Warn("Temporal does not take the schedules of the sources yet; trying again", "wait", wait.String(), "error", err)
+		}
+		pause(ctx, wait)
+	}
 }
 
 // startWorker returns nil once the worker polls or ctx has ended.
@@ -153,20 +195,9 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func newIntake(cfg *config.Config, temporal client.Client, log *slog.Logger) (*http.Server, *intake.Quarantine, error) {
-	starter, err := newStarter(cfg, temporal)
-	if err != nil {
-		return nil, nil, err
-	}
-	quarantine, err := openQuarantine(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	handler, err := intake.New(intake.Config{
-		Sources:    cfg.Sources,
-		Profile:    cfg.Profile,
-		Starter:    starter,
-		Quarantine: quarantine,
+func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, log *slog.Logger) (*http.Server, error) {
+	handler, err := intake.NewHandler(intake.HandlerConfig{
+		Desk: desk,
 		Ready: func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
@@ -176,7 +207,7 @@ func newIntake(cfg *config.Config, temporal client.Client, log *slog.Logger) (*h
 		Logger:  log,
 	})
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, err
 	}
 	return &http.Server{
 		Handler: handler,
@@ -188,29 +219,7 @@ func newIntake(cfg *config.Config, temporal client.Client, log *slog.Logger) (*h
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}, quarantine, nil
-}
-
-func newStarter(cfg *config.Config, temporal client.Client) (*intake.Starter, error) {
-	refs, err := newRefs(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return intake.NewStarter(intake.StarterConfig{
-		Client: temporal, Refs: refs, TaskQueue: cfg.Temporal.TaskQueue, LateLimit: cfg.Intake.LateLimit, Now: time.Now,
-	})
-}
-
-func openQuarantine(cfg *config.Config) (*intake.Quarantine, error) {
-	ring, err := codec.LoadKeyring(cfg.Temporal.KeyringFile)
-	if err != nil {
-		return nil, err
-	}
-	refs, err := newRefs(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return intake.OpenQuarantine(intake.QuarantineConfig{Path: cfg.Intake.QuarantineFile, Keyring: ring, Refs: refs, Now: time.Now})
+	}, nil
 }
 
 func serveIntake(web *http.Server, listener net.Listener, tls config.IntakeTLS) error {

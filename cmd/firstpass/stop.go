@@ -47,9 +47,7 @@ func (e *ending) end(ctx context.Context, env *environment, outcome workflows.St
 		return endedAlready(id)
 	}
 	if e.Actor == "" {
-		if u, err := user.Current(); err == nil {
-			e.Actor = u.Username
-		}
+		e.Actor = login()
 	}
 	waiting, cancel := context.WithTimeout(ctx, e.Wait)
 	defer cancel()
@@ -114,4 +112,13 @@ func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
 
 func endedAlready(id string) error {
 	return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+}
+
+// login is who runs the command; empty if the system does not tell.
+func login() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }

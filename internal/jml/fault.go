@@ -18,17 +18,18 @@ const (
 	FaultRefused     FaultKind = "refused"     // any other 4xx: a person must act
 )
 
-// Fault is a failed call to another system (Graph, a channel), in the only
+// Fault is a failed call to another system (Graph, a channel, HR), in the only
 // words that may reach Temporal, a log or a person: never a body, an address or
 // a URL.
 type Fault struct {
-	System     string        // "graph", "sendgrid"
+	System     string        // "graph", "sendgrid", "hr"
 	Op         string        // what was tried, in our words: "create pass"
 	Kind       FaultKind     //
 	Status     int           // HTTP status, 0 if there was no answer
 	Code       string        // the system's own error code
 	RequestID  string        // the system's id of the request
 	RetryAfter time.Duration // 0 if the system did not say
+	Text       string        // more, in words of ours; nothing foreign
 	Reason     BlockReason   // what the refusal means, if it can be told; else empty
 }
 
@@ -43,6 +44,9 @@ func (f *Fault) Error() string {
 	}
 	if f.RequestID != "" {
 		s += ", request-id " + f.RequestID
+	}
+	if f.Text != "" {
+		s += ": " + f.Text
 	}
 	return s
 }
