@@ -45,6 +45,8 @@ func (*checkCmd) Run(ctx context.Context, env *environment) error {
 		check func(context.Context, *config.Config) []finding
 	}{
 		{"audit", checkAudit},
+		{"ledger", checkLedger},
+		{"sources", checkSources},
 		{"Graph", checkGraph},
 		{"channels", checkChannels},
 		{"Temporal", checkTemporal},
@@ -91,13 +93,44 @@ func checkAudit(_ context.Context, cfg *config.Config) []finding {
 	return []finding{{What: "audit file", OK: true, Note: cfg.Audit.File}}
 }
 
+func checkLedger(ctx context.Context, cfg *config.Config) []finding {
+	f := finding{What: "ledger", OK: true, Note: string(cfg.Ledger.Kind)}
+	l, err := openLedger(ctx, cfg)
+	if err != nil {
+		f.OK, f.Note = false, err.Error()
+		f.Run = "make the folder writable for the user that runs firstpass, or correct ledger.url_file and see that PostgreSQL answers"
+		return []finding{f}
+	}
+	if err := l.Close(); err != nil {
+		f.OK, f.Note = false, err.Error()
+	}
+	return []finding{f}
+}
+
+// checkSources reads the keys and compiles the expressions; no HR system is
+// called.
+func checkSources(_ context.Context, cfg *config.Config) []finding {
+	if _, err := newSources(cfg); err != nil {
+		return []finding{{What: "sources", Note: strings.ReplaceAll(err.Error(), "\n", "; "), Run: "correct sources in the configuration; docs/sources.md explains them"}}
+	}
+	var found []finding
+	for _, s := range cfg.Sources {
+		f := finding{What: "source " + s.Name, OK: true, Note: string(s.Kind) + ", keys and expressions"}
+		if s.Use != "" {
+			f.Note = string(s.Kind) + " by " + s.Use + ", keys and expressions"
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
 // needs lists the application permissions and what each is for.
 // https://learn.microsoft.com/graph/permissions-reference
 func needs() map[string]string {
 	return map[string]string{
 		"UserAuthMethod-TAP.ReadWrite.All":  "create, list and delete passes",
 		"UserAuthenticationMethod.Read.All": "see which methods are registered",
-		"User.Read.All":                     "find the user",
+		"User.Read.All":                     "find the user, and read hires for sources of kind entra",
 		"Policy.Read.AuthenticationMethod":  "read the pass policy",
 		"GroupMember.Read.All":              "tell who is in the policy's groups, and in role-assignable ones",
 		"RoleManagement.Read.Directory":     "tell privileged people apart",

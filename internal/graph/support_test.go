@@ -128,6 +128,9 @@ func operations() []operation {
 		{"read roles", func(ctx context.Context, c *graph.Client) error { _, err := c.Privilege(ctx, userID); return err }},
 		{"list methods", func(ctx context.Context, c *graph.Client) error { _, err := c.Methods(ctx, userID); return err }},
 		{"list passes", func(ctx context.Context, c *graph.Client) error { _, err := c.Passes(ctx, userID); return err }},
+		{"list hires", func(ctx context.Context, c *graph.Client) error {
+			return c.Hires(ctx, now, now, func(map[string]any) error { return nil })
+		}},
 		{"create pass", func(ctx context.Context, c *graph.Client) error {
 			_, _, err := c.CreatePass(ctx, userID, request, now)
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/ledger"
@@ -24,11 +25,11 @@ func (d *Desk) carryOut(ctx context.Context, s *Source, r reading, p *plan) erro
 			return err
 		}
 	}
-	if err := d.cfg.Ledger.TouchFeed(ctx, s.people, p.same, r.observedAt); err != nil {
+	if err := d.touch(ctx, s, r, p); err != nil {
 		return err
 	}
-	for missing, refs := range p.missing {
-		if err := d.cfg.Ledger.SetMissing(ctx, s.people, refs, missing); err != nil {
+	for chunk := range slices.Chunk(p.missing, 500) {
+		if err := d.cfg.Ledger.PutEmployees(ctx, chunk); err != nil {
 			return err
 		}
 	}
@@ -39,7 +40,19 @@ func (d *Desk) carryOut(ctx context.Context, s *Source, r reading, p *plan) erro
 		return err
 	}
 	d.counts.add(s.name, countTaken, len(quiet))
-	return d.tellAll(ctx, s, r, p, tell)
+	if err := d.tellAll(ctx, s, r, p, tell); err != nil || !p.released {
+		return err
+	}
+	return d.cfg.Ledger.UpdateFeed(ctx, s.name, func(f *ledger.FeedState) { f.BrakeAllow = 0 })
+}
+
+// touch notes who was seen unchanged. Where HR itself dates what it says, that
+// date stays: a change that it dates back and shows late must not look older.
+func (d *Desk) touch(ctx context.Context, s *Source, r reading, p *plan) error {
+	if err := d.cfg.Ledger.TouchFeed(ctx, s.people, p.same, r.observedAt, r.observedAt); err != nil {
+		return err
+	}
+	return d.cfg.Ledger.TouchFeed(ctx, s.people, p.dated, r.observedAt, time.Time{})
 }
 
 func split(list []change) (tell, quiet []change) {
@@ -99,7 +112,7 @@ func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list 
 			if c.snap != nil {
 				got, err = d.take(ctx, s, *c.snap)
 			} else {
-				got, err = d.takeLacking(ctx, s, c)
+				got, err = d.takeLacking(ctx, s, r, c)
 			}
 			if err != nil {
 				cancel(err)
@@ -107,7 +120,7 @@ func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list 
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if got.WorkflowID != "" {
+			if got.Kind == OutcomeDelivered || got.Kind == OutcomeStarted {
 				p.result.Delivered++
 			}
 			if got.Held {
@@ -120,8 +133,11 @@ func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list 
 }
 
 // takeLacking tells the joiner of an employee whom a full feed lacks.
-func (d *Desk) takeLacking(ctx context.Context, s *Source, c change) (Taken, error) {
-	unlock := d.lock(s.people, c.ref)
+func (d *Desk) takeLacking(ctx context.Context, s *Source, r reading, c change) (Taken, error) {
+	unlock, err := d.lock(ctx, s.people, c.ref)
+	if err != nil {
+		return Taken{}, err
+	}
 	defer unlock()
 	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, c.ref)
 	if err != nil || !found {
@@ -131,11 +147,11 @@ func (d *Desk) takeLacking(ctx context.Context, s *Source, c change) (Taken, err
 	if err != nil {
 		return Taken{}, err
 	}
-	if !old.Said.ObservedAt.Equal(c.next.Said.ObservedAt) {
+	if e.ObservedAt.After(r.observedAt) || !old.Said.ObservedAt.Equal(c.next.Said.ObservedAt) {
 		return Taken{}, nil // HR has spoken since
 	}
 	d.counts.add(s.name, countTaken, 1)
-	got, err := d.apply(ctx, s, entry{s.people, c.ref, e.SeenAt, c.missing}, old, jml.Change{Facts: c.facts, Known: c.next, Tell: true}, c.digest)
+	got, err := d.apply(ctx, s, entry{s.people, c.ref, e.ObservedAt, e.SeenAt, c.missing}, old, jml.Change{Facts: c.facts, Known: c.next, Tell: true}, c.digest)
 	if err == nil {
 		d.cfg.Logger.Info("intake", "source", s.name, "ref", c.ref, "outcome", string(got.Kind), "facts", words(c.facts))
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"sync"
 	"time"
 
 	"firstpass.internal/config"
@@ -60,8 +59,9 @@ type Desk struct {
 	sources map[string]*Source
 	counts  counts
 	// One employee at a time: two snapshots of the same moment, taken at once,
-	// could end as one in the ledger and the other in Temporal.
-	locks [256]sync.Mutex
+	// could end as one in the ledger and the other in Temporal. They are channels,
+	// so that who waits can give up: HR systems hang up after seconds.
+	locks [256]chan struct{}
 }
 
 // NewDesk returns a desk.
@@ -73,6 +73,9 @@ func NewDesk(cfg DeskConfig) (*Desk, error) {
 		return nil, err
 	}
 	d := &Desk{cfg: cfg, sources: map[string]*Source{}}
+	for i := range d.locks {
+		d.locks[i] = make(chan struct{}, 1)
+	}
 	for _, s := range cfg.Sources {
 		if s.cfg.Kind == config.SourceEntra && cfg.Hires == nil {
 			return nil, fmt.Errorf("intake: source %s reads Entra, and there is no Graph client", s.name)
@@ -118,7 +121,10 @@ type Taken struct {
 // snapshot that is told again and changes nothing the second time.
 func (d *Desk) Take(ctx context.Context, s *Source, snap jml.Snapshot) (Taken, error) {
 	ref := d.cfg.Refs.Ref(s.people, snap.EmployeeID)
-	unlock := d.lock(s.people, ref)
+	unlock, err := d.lock(ctx, s.people, ref)
+	if err != nil {
+		return Taken{}, err
+	}
 	defer unlock()
 	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
 	if err != nil {
@@ -133,7 +139,7 @@ func (d *Desk) Take(ctx context.Context, s *Source, snap jml.Snapshot) (Taken, e
 		if old, err = known(e); err != nil {
 			return Taken{}, err
 		}
-		if bytes.Equal(digest, e.Digest) && old.Told.Hold != jml.HoldVanished {
+		if bytes.Equal(digest, e.Digest) && e.Missing == 0 {
 			return Taken{Outcome: Outcome{Kind: OutcomeKnown, Ref: ref}}, d.sawAgain(ctx, e, snap.ObservedAt)
 		}
 	}
@@ -153,7 +159,8 @@ func (d *Desk) sawAgain(ctx context.Context, e ledger.Employee, at time.Time) er
 
 // entry is an employee's place in the ledger.
 type entry struct {
-	people, ref string // as in Source.people
+	people, ref string    // as in Source.people
+	observedAt  time.Time // not before this, though what HR said is older
 	seenAt      time.Time
 	missing     int
 }
@@ -173,32 +180,43 @@ func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c
 	if err != nil {
 		return Taken{}, err
 	}
-	// The list of what is held comes first: without it nobody would know whom
-	// the joiner waits for.
-	if err := d.showHeld(ctx, at, old, c.Known); err != nil {
+	// The list of what is held is always the longer one: without a line in it
+	// nobody would know whom the joiner waits for.
+	if c.Known.Held {
+		err := d.cfg.Ledger.Hold(ctx, ledger.Held{Source: at.people, Ref: at.ref, Kind: string(jml.HoldContact), Since: d.cfg.Now()})
+		if err != nil {
+			return Taken{}, err
+		}
+	}
+	if err := d.cfg.Ledger.PutEmployees(ctx, []ledger.Employee{e}); err != nil {
 		return Taken{}, err
 	}
-	return out, d.cfg.Ledger.PutEmployees(ctx, []ledger.Employee{e})
-}
-
-// showHeld keeps the list of held contacts as the employee's state has it.
-func (d *Desk) showHeld(ctx context.Context, at entry, old *jml.Known, k jml.Known) error {
-	was := old != nil && old.Held
-	switch {
-	case k.Held:
-		return d.cfg.Ledger.Hold(ctx, ledger.Held{Source: at.people, Ref: at.ref, Kind: string(jml.HoldContact), Since: d.cfg.Now()})
-	case was:
-		return d.cfg.Ledger.Release(ctx, at.people, at.ref, string(jml.HoldContact))
+	if old != nil && old.Held && !c.Known.Held {
+		return out, d.unlist(ctx, at.people, at.ref)
 	}
-	return nil
+	return out, nil
 }
 
-func (d *Desk) lock(source, ref string) (unlock func()) {
+// unlist takes an employee off the list of held contacts.
+func (d *Desk) unlist(ctx context.Context, people, ref string) error {
+	err := d.cfg.Ledger.Release(ctx, people, ref, string(jml.HoldContact))
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// lock waits for an employee's turn, at most until ctx ends.
+func (d *Desk) lock(ctx context.Context, people, ref string) (unlock func(), err error) {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(source + "/" + ref)) // never fails
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
+	_, _ = h.Write([]byte(people + "/" + ref)) // never fails
+	turn := d.locks[h.Sum32()%uint32(len(d.locks))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // digest tells two states of an employee apart without opening them. It is
@@ -228,12 +246,16 @@ func employee(at entry, k jml.Known, digest []byte) (ledger.Employee, error) {
 	if err != nil {
 		return ledger.Employee{}, fmt.Errorf("intake: %w", err)
 	}
+	observed := k.Said.ObservedAt
+	if at.observedAt.After(observed) {
+		observed = at.observedAt
+	}
 	start := ""
 	if !k.Told.StartDate.IsZero() {
 		start = k.Told.StartDate.String()
 	}
 	return ledger.Employee{
 		Source: at.people, Ref: at.ref, Digest: digest, State: state, Start: start,
-		Open: k.Told.Status == jml.StatusScheduled, ObservedAt: k.Said.ObservedAt, SeenAt: at.seenAt, Missing: at.missing,
+		Open: k.Told.Status == jml.StatusScheduled, ObservedAt: observed, SeenAt: at.seenAt, Missing: at.missing,
 	}, nil
 }

@@ -21,6 +21,7 @@ type reading struct {
 	full       bool   // holds everybody
 	strict     bool   // nothing of it is applied if an item is bad
 	observedAt time.Time
+	lastGood   time.Time // when the last read began that went through; of a file its own time
 	each       func(ctx context.Context, yield func(feed.Item) error) error
 	beat       func(read int)
 }
@@ -64,7 +65,7 @@ func (d *Desk) ReadFeed(ctx context.Context, in workflows.FeedInput, beat func(r
 			full, since = false, state.Cursor.Add(-p.Overlap)
 		}
 		out, err = d.read(ctx, s, reading{
-			full: full && s.cfg.Poll.Full, observedAt: began, beat: beat,
+			full: full && s.cfg.Poll.Full, observedAt: began, lastGood: state.LastGood, beat: beat,
 			each: func(ctx context.Context, yield func(feed.Item) error) error {
 				return s.poll.Each(ctx, since, began, yield)
 			},
@@ -72,7 +73,7 @@ func (d *Desk) ReadFeed(ctx context.Context, in workflows.FeedInput, beat func(r
 	case config.SourceEntra:
 		e := s.cfg.Entra
 		out, err = d.read(ctx, s, reading{
-			full: true, observedAt: began, beat: beat,
+			full: true, observedAt: began, lastGood: state.LastGood, beat: beat,
 			each: func(ctx context.Context, yield func(feed.Item) error) error {
 				n := 0
 				return d.cfg.Hires.Hires(ctx, began.Add(-e.Behind), began.Add(e.Ahead), func(user map[string]any) error {
@@ -104,10 +105,7 @@ func (d *Desk) noteRead(ctx context.Context, s *Source, began time.Time, full bo
 			f.LastFault = faultText(failed)
 		case out.Braked != "":
 			f.LastFault = "stopped by the brake: " + out.Braked
-			if f.Braked.IsZero() {
-				f.Braked = began
-			}
-			f.BrakeDetail, f.BrakeCount = out.Braked, out.Drastic
+			d.noteBrake(f, out)
 		case len(out.Refused) > 0:
 			f.LastFault = strings.Join(out.Refused, "; ")
 		default:
@@ -123,11 +121,26 @@ func (d *Desk) noteRead(ctx context.Context, s *Source, began time.Time, full bo
 	})
 }
 
+// noteBrake keeps what the brake stopped, for an operator to let through.
+func (d *Desk) noteBrake(f *ledger.FeedState, out workflows.FeedResult) {
+	if f.Braked.IsZero() {
+		f.Braked = d.cfg.Now()
+	}
+	f.BrakeDetail, f.BrakeCount = out.Braked, out.Drastic
+}
+
+// hrSystem is the system of the faults of package feed. What it says beside them
+// quotes nothing foreign either, and tells what to do.
+const hrSystem = "hr"
+
 // faultText is what of an error may be shown: only faults have a text that
 // quotes nothing foreign.
 func faultText(err error) string {
 	var fault *jml.Fault
 	if errors.As(err, &fault) {
+		if fault.System == hrSystem {
+			return err.Error()
+		}
 		return fault.Error()
 	}
 	if errors.Is(err, ErrUnavailable) {
@@ -137,12 +150,17 @@ func faultText(err error) string {
 }
 
 // readFiles takes the files of a folder that were not taken before, oldest
-// first.
+// first. One that is refused is read again at each look, and named again: it
+// may be the configuration that is mended. It is done with once a newer whole
+// file has been taken.
 //
 // Crash: a file is marked after all of it was delivered, and moved away after
 // that. What is read twice is found unchanged.
 func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workflows.FeedResult, error) {
-	var sum workflows.FeedResult
+	var (
+		sum     workflows.FeedResult
+		refused []string // keys of those that come before
+	)
 	list, err := s.files.List(ctx)
 	if err != nil {
 		return sum, err
@@ -158,24 +176,32 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 		}
 		out, err := d.read(ctx, s, reading{
 			name: f.Name, full: s.cfg.File.Full, strict: s.cfg.File.BadRow == config.BadRowRefuse,
-			observedAt: f.ModTime, beat: beat, each: f.Each,
+			observedAt: f.ModTime, lastGood: f.ModTime, beat: beat,
+			each: func(ctx context.Context, yield func(feed.Item) error) error {
+				return ofContent(ctx, f.Each(ctx, yield))
+			},
 		})
-		if refusedFile(err) {
-			out.Refused, err = []string{faultText(err)}, nil
+		if why, is := fileRefusal(err); is {
+			out.Refused, err = []string{label(f.Name) + why}, nil
 		}
 		add(&sum, out)
 		if err != nil || out.Braked != "" {
 			return sum, err // what comes after it is newer, and must not go first
 		}
-		outcome := "taken"
 		if len(out.Refused) > 0 {
-			outcome = "refused"
-		}
-		if err := d.cfg.Ledger.MarkFile(ctx, s.name, key, outcome, d.cfg.Now()); err != nil {
-			return sum, err
-		}
-		if outcome == "refused" {
+			refused = append(refused, key)
 			continue // it stays where it is, for whoever mends it
+		}
+		if s.cfg.File.Full {
+			for _, old := range refused {
+				if err := d.cfg.Ledger.MarkFile(ctx, s.name, old, "refused", d.cfg.Now()); err != nil {
+					return sum, err
+				}
+			}
+			refused, sum.Refused = nil, nil
+		}
+		if err := d.cfg.Ledger.MarkFile(ctx, s.name, key, "taken", d.cfg.Now()); err != nil {
+			return sum, err
 		}
 		if err := f.Done(ctx); err != nil {
 			return sum, err
@@ -193,11 +219,34 @@ func fileKey(f feed.File) string {
 	return fmt.Sprintf("%s %d %d", f.Name, f.Size, f.ModTime.UnixNano())
 }
 
-// refusedFile reports whether a file can't be read as it is, now or later: a row
-// is broken, or it is too large.
-func refusedFile(err error) bool {
+// broken is what is wrong with the content of a file. Its text names a line or
+// an item and quotes nothing.
+type broken struct{ error }
+
+// ofContent tells what is wrong with a file's content from what is wrong with
+// the folder, which is a fault.
+func ofContent(ctx context.Context, err error) error {
 	var fault *jml.Fault
-	return errors.As(err, &fault) && fault.Kind == jml.FaultRefused
+	if err == nil || ctx.Err() != nil || errors.As(err, &fault) {
+		return err
+	}
+	return broken{err}
+}
+
+// fileRefusal reports whether a file can't be read as it is, now or later, and
+// why: a row is broken, or it is too large.
+func fileRefusal(err error) (why string, is bool) {
+	var (
+		bad   broken
+		fault *jml.Fault
+	)
+	switch {
+	case errors.As(err, &bad):
+		return bad.Error(), true
+	case errors.As(err, &fault):
+		return faultText(err), fault.Kind == jml.FaultRefused
+	}
+	return "", false
 }
 
 func add(sum *workflows.FeedResult, out workflows.FeedResult) {

@@ -44,8 +44,14 @@ func (d *Desk) notify(ctx context.Context, s *Source, vars mapping.Vars, in Deli
 		// is bad.
 		return d.keep(ctx, s, fmt.Sprintf("item %d: fetch.request.url: %s", item+1, err), 1, parcel{Delivery: &in})
 	}
-	d.counts.add(s.name, countTaken, 1)
-	return d.cfg.Notices.Notify(ctx, s.name, d.cfg.Refs.derive("fetch", s.name, url), Notice{
+	body := ""
+	if s.fetchBody != nil {
+		// Where the body says whom to ask for, the address is the same for all.
+		if body, err = s.fetchBody.Text(ctx, vars); err != nil {
+			return d.keep(ctx, s, fmt.Sprintf("item %d: fetch.request.body: %s", item+1, err), 1, parcel{Delivery: &in})
+		}
+	}
+	return d.cfg.Notices.Notify(ctx, s.name, d.cfg.Refs.derive("fetch", s.name, url, body), Notice{
 		Header: in.Header, ContentType: in.ContentType, Body: in.Body, Item: item, ReceivedAt: in.ReceivedAt,
 	})
 }
@@ -74,6 +80,9 @@ func (d *Desk) FetchEmployee(ctx context.Context, in workflows.FetchInput) (work
 	if err != nil {
 		d.counts.add(s.name, countFailed, 1)
 		return workflows.FetchResult{}, err
+	}
+	if reply.Tree == nil {
+		return d.unreadable(ctx, s, "the HR system answered with nothing", parcel{Delivery: &delivery})
 	}
 	r := s.record(ctx, vars, reply.Tree, now, d.cfg.Now())
 	switch {

@@ -85,15 +85,25 @@ func (d *Desk) Decide(ctx context.Context, ref, actor, reason string, approve bo
 	if err != nil {
 		return Taken{}, err
 	}
-	unlock := d.lock(h.Source, h.Ref)
-	defer unlock()
-	e, _, err := d.cfg.Ledger.Employee(ctx, h.Source, h.Ref)
+	unlock, err := d.lock(ctx, h.Source, h.Ref)
 	if err != nil {
 		return Taken{}, err
+	}
+	defer unlock()
+	e, found, err := d.cfg.Ledger.Employee(ctx, h.Source, h.Ref)
+	if err != nil {
+		return Taken{}, err
+	}
+	if !found {
+		return Taken{}, ErrNotHeld
 	}
 	old, err := known(e)
 	if err != nil {
 		return Taken{}, err
+	}
+	if !old.Held {
+		// HR took it back meanwhile, or a crash came between the two writes.
+		return Taken{}, errors.Join(ErrNotHeld, d.unlist(ctx, h.Source, h.Ref))
 	}
 	event, next := audit.EventContactRejected, old.Reject()
 	if approve {
@@ -103,5 +113,10 @@ func (d *Desk) Decide(ctx context.Context, ref, actor, reason string, approve bo
 	if err != nil {
 		return Taken{}, err
 	}
-	return d.apply(ctx, s, entry{h.Source, h.Ref, e.SeenAt, e.Missing}, old, jml.Change{Known: next, Tell: true}, e.Digest)
+	if e.Missing > 0 {
+		// Who is right about the address says nothing of whether HR still has the
+		// employee.
+		next.Told.Hold, next.Told.Status = old.Told.Hold, old.Told.Status
+	}
+	return d.apply(ctx, s, entry{h.Source, h.Ref, e.ObservedAt, e.SeenAt, e.Missing}, old, jml.Change{Known: next, Tell: true}, e.Digest)
 }

@@ -53,7 +53,7 @@ func (d *Desk) Import(ctx context.Context, in ImportConfig) (Imported, error) {
 	}
 	r := reading{
 		name: filepath.Base(in.File), full: in.Full, strict: s.cfg.File.BadRow != config.BadRowQuarantine,
-		observedAt: f.ModTime, each: f.Each, beat: in.Beat,
+		observedAt: f.ModTime, lastGood: f.ModTime, each: f.Each, beat: in.Beat,
 	}
 	p, err := d.plan(ctx, s, r)
 	if err != nil {
@@ -66,8 +66,11 @@ func (d *Desk) Import(ctx context.Context, in ImportConfig) (Imported, error) {
 	for _, b := range p.bad {
 		out.Bad = append(out.Bad, b.where+": "+b.why)
 	}
-	if in.DryRun || len(p.result.Refused) > 0 || p.result.Braked != "" {
+	if in.DryRun || len(p.result.Refused) > 0 {
 		return out, nil
+	}
+	if p.result.Braked != "" {
+		return out, d.cfg.Ledger.UpdateFeed(ctx, s.name, func(f *ledger.FeedState) { d.noteBrake(f, p.result) })
 	}
 	err = d.carryOut(ctx, s, r, p)
 	out.FeedResult = p.result
@@ -181,6 +184,15 @@ func (d *Desk) Forget(ctx context.Context, source string) (int, error) {
 	n, err := d.cfg.Ledger.Forget(ctx, s.people)
 	if err != nil {
 		return 0, err
+	}
+	held, err := d.cfg.Ledger.HeldList(ctx, s.people)
+	if err != nil {
+		return n, err
+	}
+	for _, h := range held {
+		if err := d.unlist(ctx, s.people, h.Ref); err != nil {
+			return n, err
+		}
 	}
 	// The next poll has to be a full one.
 	return n, d.cfg.Ledger.UpdateFeed(ctx, source, func(f *ledger.FeedState) { f.Cursor, f.LastFull = time.Time{}, time.Time{} })

@@ -19,9 +19,13 @@ import (
 type plan struct {
 	result  workflows.FeedResult
 	changes []change
-	same    []string // refs of whom it says nothing new
-	missing map[int][]string
+	same    []string          // refs of whom it says nothing new
+	dated   []string          // the same, where HR itself says since when
+	missing []ledger.Employee // lacking once more, which no joiner need hear of
 	bad     []bad
+	// released says that the brake would have stopped it, had nobody let it
+	// through.
+	released bool
 }
 
 // seenRow is an employee as a reading has it.
@@ -35,7 +39,7 @@ type seenRow struct {
 const beatEvery = 1000
 
 func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
-	p := &plan{missing: map[int][]string{}}
+	p := &plan{}
 	last := map[string]ledger.Digest{}
 	err := d.cfg.Ledger.Digests(ctx, s.people, func(g ledger.Digest) error {
 		last[g.Ref] = g
@@ -81,7 +85,11 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 			p.result.Outdated++
 		case found && bytes.Equal(g.Digest, digest) && g.Missing == 0:
 			p.result.Unchanged++
-			p.same = append(p.same, ref)
+			if rec.Snapshot.ObservedAt.Equal(r.observedAt) {
+				p.same = append(p.same, ref)
+			} else {
+				p.dated = append(p.dated, ref)
+			}
 		default:
 			row.snap = &rec.Snapshot
 		}
@@ -157,19 +165,33 @@ func (d *Desk) lacking(ctx context.Context, s *Source, r reading, p *plan, last 
 		if err != nil {
 			return err
 		}
-		missing := g.Missing + 1
-		confirmed := missing >= s.cfg.VanishedAfter && now.Sub(e.SeenAt) >= vanishedFor
 		p.result.Vanished++
-		if missing > 1 && !confirmed {
-			p.missing[missing] = append(p.missing[missing], ref)
+		if g.Missing > 0 && r.counted(old.Told.ObservedAt) {
 			continue
 		}
+		missing := g.Missing + 1
+		confirmed := missing > 1 && missing >= s.cfg.VanishedAfter && now.Sub(e.SeenAt) >= vanishedFor
 		k := old.Vanish(confirmed, r.observedAt)
+		if missing > 1 && !confirmed {
+			e, err = employee(entry{s.people, ref, e.ObservedAt, e.SeenAt, missing}, k, e.Digest)
+			if err != nil {
+				return err
+			}
+			p.missing = append(p.missing, e)
+			continue
+		}
 		p.changes = append(p.changes, change{
 			ref: ref, where: "missing", missing: missing, facts: k.Told.Facts(&old.Told, false), tells: true, next: k, digest: e.Digest,
 		})
 	}
 	return nil
+}
+
+// counted reports whether an employee who was found missing at a time was so by
+// this reading, in a try of it that did not reach its end. One feed counts once,
+// however often it is read.
+func (r reading) counted(at time.Time) bool {
+	return !r.observedAt.After(at) || r.lastGood.Before(at.Truncate(time.Millisecond)) // as the ledger keeps it
 }
 
 // brake stops a reading that would change or drop too many of those still to
@@ -188,7 +210,7 @@ func (d *Desk) brake(ctx context.Context, s *Source, p *plan, last map[string]le
 		}
 	}
 	b := s.cfg.Brake
-	if drastic < b.Least || float64(drastic) <= b.Share*float64(known) {
+	if b.Share == 0 || drastic < b.Least || float64(drastic) <= b.Share*float64(known) {
 		return nil
 	}
 	state, err := d.cfg.Ledger.Feed(ctx, s.name)
@@ -196,6 +218,7 @@ func (d *Desk) brake(ctx context.Context, s *Source, p *plan, last map[string]le
 		return err
 	}
 	if drastic <= state.BrakeAllow {
+		p.released = true
 		return nil
 	}
 	p.result.Drastic = drastic

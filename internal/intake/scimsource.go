@@ -105,7 +105,7 @@ func (k sink) Take(ctx context.Context, resource map[string]any, deleted bool) e
 		return fmt.Errorf("%w: %w", scim.ErrUnprocessable, r.Err)
 	}
 	snap := r.Snapshot
-	if deleted && snap.Status == jml.StatusScheduled {
+	if deleted && snap.Status != jml.StatusCancelled {
 		// SCIM does not say why a resource goes.
 		snap.Status = jml.StatusLeft
 		if s.rules.Ahead(snap, now) {

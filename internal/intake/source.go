@@ -237,8 +237,10 @@ type Source struct {
 	rules    jml.Rules
 	verifier *proof.Verifier // webhook and scim
 	fetch    *feed.Caller    // webhook, if it fetches
-	poll     *feed.Poll
-	files    *feed.Files
+	// fetchBody is what fetch sends; nil: nothing.
+	fetchBody *mapping.Expr
+	poll      *feed.Poll
+	files     *feed.Files
 }
 
 // SourceConfig is what a source needs beyond its own section.
@@ -273,6 +275,10 @@ func NewSource(s SourceConfig) (*Source, error) {
 		note(err)
 		if c.Fetch.Request.URL != "" {
 			out.fetch, err = feed.NewCaller(s.At+".fetch.request", c.Fetch.Request, s.Compiler, mapping.ScopeFetchRequest)
+			note(err)
+		}
+		if body := c.Fetch.Request.Body; body != "" && err == nil {
+			out.fetchBody, err = s.Compiler.Text(mapping.ScopeFetchRequest, body)
 			note(err)
 		}
 	case config.SourcePoll:

@@ -58,7 +58,7 @@ func BenchmarkTouchFeed50000(b *testing.B) {
 			refs = append(refs, e.Ref)
 		}
 		for b.Loop() {
-			ok(b, l.TouchFeed(ctx, "hr", refs, noon.Add(time.Hour)))
+			ok(b, l.TouchFeed(ctx, "hr", refs, noon.Add(time.Hour), noon.Add(time.Hour)))
 		}
 	})
 }

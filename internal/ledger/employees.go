@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -150,12 +151,15 @@ func writeEmployees(ctx context.Context, tx *sql.Tx, list map[employeeKey]sealed
 // others may write in between.
 const touchRows = 1000
 
-// TouchFeed notes that a feed of source held these refs at a time: SeenAt is at
-// and Missing is 0. Refs that the ledger does not know are passed over. An
+// TouchFeed notes that a feed of source held these refs at a time, unchanged:
+// SeenAt is at, Missing is 0, and ObservedAt is no earlier than observed, so that
+// what was so before and arrives late counts as old. A zero observed leaves
+// ObservedAt alone. Refs that the ledger does not know are passed over. An
 // error may leave some refs touched.
-func (l *Ledger) TouchFeed(ctx context.Context, source string, seen []string, at time.Time) error {
+func (l *Ledger) TouchFeed(ctx context.Context, source string, seen []string, at, observed time.Time) error {
 	return fault("touch employees", l.updateRefs(ctx, source, seen,
-		`UPDATE employees SET missing = 0, seen_at = $1`, millis(at)))
+		`UPDATE employees SET missing = 0, seen_at = $1, observed_at = CASE WHEN observed_at < $2 THEN $2 ELSE observed_at END`,
+		millis(at), millis(observed)))
 }
 
 // SetMissing notes for how many full feeds in a row these refs were missing.
@@ -166,20 +170,21 @@ func (l *Ledger) SetMissing(ctx context.Context, source string, refs []string, m
 		`UPDATE employees SET missing = $1`, missing))
 }
 
-// updateRefs runs update, whose only parameter is value, on refs of source.
-func (l *Ledger) updateRefs(ctx context.Context, source string, refs []string, update string, value any) error {
+// updateRefs runs update, whose parameters are values, on refs of source.
+func (l *Ledger) updateRefs(ctx context.Context, source string, refs []string, update string, values ...any) error {
 	for part := range slices.Chunk(refs, touchRows) {
 		err := l.fast.run(ctx, func(tx *sql.Tx) error {
 			if err := lockSource(ctx, tx, source); err != nil {
 				return err
 			}
 			return chunked(part, func(refs []string) error {
-				args := make([]any, 0, 2+len(refs))
-				args = append(args, value, source)
+				n := len(values)
+				args := make([]any, 0, n+1+len(refs))
+				args = append(append(args, values...), source)
 				for _, ref := range refs {
 					args = append(args, ref)
 				}
-				_, err := tx.ExecContext(ctx, update+` WHERE source = $2 AND ref IN `+places(3, 1, len(refs)), args...)
+				_, err := tx.ExecContext(ctx, fmt.Sprintf("%s WHERE source = $%d AND ref IN %s", update, n+1, places(n+2, 1, len(refs))), args...)
 				return err
 			})
 		})

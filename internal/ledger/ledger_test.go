@@ -548,7 +548,7 @@ func TestTwoHandlesLoseNothing(t *testing.T) {
 							l.UpdateFeed(ctx, "hr", func(f *FeedState) { f.BrakeAllow++ }),
 							l.AddCounts(ctx, "hr", noon, map[string]int{"a": 1, "b": 2}),
 							l.PutEmployees(ctx, list),
-							l.TouchFeed(ctx, "hr", refs, noon),
+							l.TouchFeed(ctx, "hr", refs, noon, noon),
 							l.SetMissing(ctx, "hr", refs, r),
 						)
 						if err != nil {

@@ -137,20 +137,22 @@ func TestTouchAndMissing(t *testing.T) {
 		}
 		ok(t, l.PutEmployees(ctx, list))
 		later := noon.Add(time.Hour)
-		ok(t, l.TouchFeed(ctx, "hr", append([]string{"unknown"}, refs[1:]...), later))
+		ok(t, l.TouchFeed(ctx, "hr", append([]string{"unknown"}, refs[1:]...), later, later))
+		ok(t, l.TouchFeed(ctx, "hr", refs[2:3], later, noon)) // never back
+		ok(t, l.TouchFeed(ctx, "hr", refs[:1], noon, time.Time{}))
 		ok(t, l.SetMissing(ctx, "hr", refs[:2], 5))
-		ok(t, l.TouchFeed(ctx, "other", refs, later.Add(time.Hour)))
+		ok(t, l.TouchFeed(ctx, "other", refs, later.Add(time.Hour), later.Add(time.Hour)))
 		missing := map[int]int{}
 		ok(t, l.Digests(ctx, "hr", func(d Digest) error { missing[d.Missing]++; return nil }))
 		same(t, missing, map[int]int{0: len(list) - 2, 5: 2})
 		for _, tc := range []struct {
 			ref  string
 			seen time.Time
-		}{{refs[0], noon}, {refs[1], later}, {refs[len(refs)-1], later}} {
+		}{{refs[0], noon}, {refs[1], later}, {refs[2], later}, {refs[len(refs)-1], later}} {
 			e, _, err := l.Employee(ctx, "hr", tc.ref)
 			ok(t, err)
 			same(t, e.SeenAt, tc.seen)
-			same(t, e.ObservedAt, noon)
+			same(t, e.ObservedAt, tc.seen)
 		}
 	})
 }
