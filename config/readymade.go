@@ -87,13 +87,14 @@ func sourceText(name, dir string) ([]byte, error) {
 	if !strings.HasSuffix(name, ".yaml") {
 		return ReadyMadeText(name)
 	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dir, name)
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := os.ReadFile(path)
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
-		return nil, fmt.Errorf("can't read %s: %w", name, pe.Err)
+		return nil, fmt.Errorf("can't read %s, looked for from the folder of the configuration: %w", name, pe.Err)
 	}
 	return raw, err
 }

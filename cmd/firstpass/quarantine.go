@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"firstpass.internal/internal/intake"
 )
@@ -16,6 +17,19 @@ type quarantineCmd struct {
 	Show   quarantineShowCmd   `cmd:"" help:"Show one record with its body. Personal data."`
 	Replay quarantineReplayCmd `cmd:"" help:"Read records again, as the sources are configured now. What can be read is taken and leaves the quarantine."`
 	Drop   quarantineDropCmd   `cmd:"" help:"Forget a record for good."`
+}
+
+// quarantined is a record as --json has it.
+type quarantined struct {
+	ID     string    `json:"id"`
+	Source string    `json:"source"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+	Size   int       `json:"size"` // bytes
+}
+
+func describe(q intake.Quarantined) quarantined {
+	return quarantined{ID: q.ID, Source: q.Source, Reason: q.Reason, Time: q.At, Size: q.Size}
 }
 
 type quarantineListCmd struct {
@@ -29,10 +43,11 @@ func (q *quarantineListCmd) Run(ctx context.Context, env *environment) error {
 		if err != nil {
 			return err
 		}
-		if records == nil {
-			records = []intake.Quarantined{}
+		out := make([]quarantined, len(records))
+		for i, r := range records {
+			out[i] = describe(r)
 		}
-		return env.print(records, func(w io.Writer) {
+		return env.print(out, func(w io.Writer) {
 			if len(records) == 0 {
 				fmt.Fprintln(w, "the quarantine is empty")
 				return
@@ -59,9 +74,9 @@ func (s *quarantineShowCmd) Run(ctx context.Context, env *environment) error {
 			return quarantineError(err)
 		}
 		out := struct {
-			intake.Quarantined
+			quarantined
 			Body string `json:"body"`
-		}{record, string(body)}
+		}{describe(record), string(body)}
 		return env.print(out, func(w io.Writer) {
 			fmt.Fprintf(w, "%s  %s  %s\n%s\n\n%s\n", record.ID, stamp(record.At), record.Source, record.Reason, body)
 		})

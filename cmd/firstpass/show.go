@@ -96,6 +96,9 @@ func (s shown) text(w io.Writer) {
 		{"Employee id", j.Facts.EmployeeID},
 		{"Mail", j.Facts.PersonalMail},
 		{"Start", s.start()},
+		{"Zone by", string(j.Facts.ZoneRule)},
+		{"Site", strings.TrimSpace(j.Facts.Site + " " + j.Facts.Country)},
+		{"Department", j.Facts.Department},
 		{"Gives up", stamp(j.Deadline)},
 	}
 	if j.Stage == workflows.StageScheduled {

@@ -165,7 +165,7 @@ func (w *walk) unpack(ctx context.Context, r Reply) ([]any, error) {
 	if w.split != nil {
 		items, err := w.split.List(ctx, w.vars(r))
 		if err != nil {
-			return nil, fmt.Errorf("%s.split: %w", w.at, err)
+			return nil, w.unreadable(ctx, "split", err)
 		}
 		return items, nil
 	}
@@ -175,7 +175,16 @@ func (w *walk) unpack(ctx context.Context, r Reply) ([]any, error) {
 	if !w.counts() {
 		return []any{r.Tree}, nil
 	}
-	return nil, fmt.Errorf("%s.split: missing; the page is no list, and its items have to be counted", w.at)
+	return nil, w.fault("split is missing: the page is no list, and its items have to be counted")
+}
+
+// unreadable is the fault of a page that an expression does not fit. The mapping's own
+// errors quote nothing.
+func (w *walk) unreadable(ctx context.Context, key string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // an expression that was cut off says nothing about the page
+	}
+	return w.fault(key + ": " + err.Error())
 }
 
 func (w *walk) vars(r Reply) mapping.Vars {
@@ -206,7 +215,7 @@ func (w *walk) follow(ctx context.Context, u *url.URL, r Reply) (*url.URL, error
 	}
 	link, err := w.next.Text(ctx, w.vars(r))
 	if err != nil {
-		return nil, fmt.Errorf("%s.poll.page.next: %w", w.at, err)
+		return nil, w.unreadable(ctx, "page.next", err)
 	}
 	if link == "" {
 		return nil, nil

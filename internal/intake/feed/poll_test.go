@@ -219,8 +219,8 @@ func TestPollFaults(t *testing.T) {
 		}, link, 1, []string{"next link", "not https"}},
 		"link is a number of pages": {func(w http.ResponseWriter, _ *http.Request, _ string) {
 			reply(w, `{"s":[{"id":1}],"next":[2]}`)
-		}, link, 1, []string{"sources[0].poll.page.next: "}},
-		"no items": {func(w http.ResponseWriter, _ *http.Request, _ string) { reply(w, `{"other":1}`) }, link, 0, []string{"sources[0].split: "}},
+		}, link, 1, []string{"page.next: "}},
+		"no items": {func(w http.ResponseWriter, _ *http.Request, _ string) { reply(w, `{"other":1}`) }, link, 0, []string{"split: "}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
