@@ -17,9 +17,10 @@ import (
 
 // reading is one read of a source: a poll, a file, a look at Entra.
 type reading struct {
-	name       string // of the file; empty for others
-	full       bool   // holds everybody
-	strict     bool   // nothing of it is applied if an item is bad
+	name       string    // of the file; empty for others
+	full       bool      // holds everybody
+	until      time.Time // who starts later is not in it; zero: there is no such limit
+	strict     bool      // nothing of it is applied if an item is bad
 	observedAt time.Time
 	lastGood   time.Time // when the last read began that went through; of a file its own time
 	each       func(ctx context.Context, yield func(feed.Item) error) error
@@ -29,6 +30,7 @@ type reading struct {
 // change is an employee of whom a reading says something new, or whom it lacks.
 type change struct {
 	ref     string
+	nth     int // item of the reading; those it lacks come last
 	where   string
 	snap    *jml.Snapshot // nil: lacking
 	missing int           // full feeds in a row that lack the employee
@@ -73,7 +75,7 @@ func (d *Desk) ReadFeed(ctx context.Context, in workflows.FeedInput, beat func(r
 	case config.SourceEntra:
 		e := s.cfg.Entra
 		out, err = d.read(ctx, s, reading{
-			full: true, observedAt: began, lastGood: state.LastGood, beat: beat,
+			full: true, until: began.Add(e.Ahead), observedAt: began, lastGood: state.LastGood, beat: beat,
 			each: func(ctx context.Context, yield func(feed.Item) error) error {
 				n := 0
 				return d.cfg.Hires.Hires(ctx, began.Add(-e.Behind), began.Add(e.Ahead), func(user map[string]any) error {
@@ -160,6 +162,7 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 	var (
 		sum     workflows.FeedResult
 		refused []string // keys of those that come before
+		left    error    // why what was taken could not be put away
 	)
 	list, err := s.files.List(ctx)
 	if err != nil {
@@ -169,6 +172,14 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 		key := d.cfg.Refs.derive("file", s.name, fileKey(f))
 		taken, err := d.cfg.Ledger.FileTaken(ctx, s.name, key)
 		if err != nil {
+			return sum, err
+		}
+		if taken {
+			left = errors.Join(left, f.Done(ctx)) // unless a crash came before, it is a file that is kept
+			continue
+		}
+		old := d.cfg.Refs.derive("refused file", s.name, fileKey(f))
+		if taken, err = d.cfg.Ledger.FileTaken(ctx, s.name, old); err != nil {
 			return sum, err
 		}
 		if taken {
@@ -189,7 +200,7 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 			return sum, err // what comes after it is newer, and must not go first
 		}
 		if len(out.Refused) > 0 {
-			refused = append(refused, key)
+			refused = append(refused, old)
 			continue // it stays where it is, for whoever mends it
 		}
 		if s.cfg.File.Full {
@@ -207,16 +218,14 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 			return sum, err
 		}
 	}
-	return sum, nil
+	return sum, left
 }
 
-// fileKey tells a file from any other: by what is in it, or, where it was too
-// large to look, by what it looks like.
+// fileKey tells a file from any other. What is in it is not enough: today's file
+// may be the same as an earlier one, because HR took something back, and says
+// again who is missing.
 func fileKey(f feed.File) string {
-	if f.Digest != "" {
-		return f.Digest
-	}
-	return fmt.Sprintf("%s %d %d", f.Name, f.Size, f.ModTime.UnixNano())
+	return fmt.Sprintf("%s %d %d %s", f.Name, f.Size, f.ModTime.UnixNano(), f.Digest)
 }
 
 // broken is what is wrong with the content of a file. Its text names a line or

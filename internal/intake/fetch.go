@@ -30,8 +30,20 @@ func (r *Reader) at(ctx context.Context, d Delivery, item int) (mapping.Vars, er
 	return vars, nil
 }
 
+// unaskable says that an item does not tell where to ask. Nothing was asked, so
+// it is the record that is bad.
+type unaskable struct{ error }
+
+func cantAsk(ctx context.Context, key string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // or an expression that was cut off would count as bad
+	}
+	return unaskable{fmt.Errorf("fetch.request.%s: %w", key, err)}
+}
+
 // notify has Temporal ask the HR system for an item of a delivery. Notices that
-// would be answered alike meet in one workflow.
+// would be answered alike meet in one workflow. It returns unaskable if the item
+// has to be kept.
 func (d *Desk) notify(ctx context.Context, s *Source, vars mapping.Vars, in Delivery, item int) error {
 	items, err := s.items(ctx, vars)
 	if err != nil {
@@ -40,15 +52,13 @@ func (d *Desk) notify(ctx context.Context, s *Source, vars mapping.Vars, in Deli
 	vars.Item = items[item]
 	url, err := s.fetch.URL(ctx, vars)
 	if err != nil {
-		// The address can't be told: nothing was asked, so it is the record that
-		// is bad.
-		return d.keep(ctx, s, fmt.Sprintf("item %d: fetch.request.url: %s", item+1, err), 1, parcel{Delivery: &in})
+		return cantAsk(ctx, "url", err)
 	}
 	body := ""
 	if s.fetchBody != nil {
 		// Where the body says whom to ask for, the address is the same for all.
 		if body, err = s.fetchBody.Text(ctx, vars); err != nil {
-			return d.keep(ctx, s, fmt.Sprintf("item %d: fetch.request.body: %s", item+1, err), 1, parcel{Delivery: &in})
+			return cantAsk(ctx, "body", err)
 		}
 	}
 	return d.cfg.Notices.Notify(ctx, s.name, d.cfg.Refs.derive("fetch", s.name, url, body), Notice{
@@ -71,18 +81,18 @@ func (d *Desk) FetchEmployee(ctx context.Context, in workflows.FetchInput) (work
 	delivery := Delivery{Header: n.Header, ContentType: n.ContentType, Body: n.Body, ReceivedAt: n.ReceivedAt}
 	vars, err := s.at(ctx, delivery, n.Item)
 	if err != nil {
-		return d.unreadable(ctx, s, err.Error(), parcel{Delivery: &delivery})
+		return d.unreadable(ctx, s, err.Error(), parcel{Notice: n})
 	}
 	reply, err := s.fetch.Call(ctx, vars)
 	if feed.Absent(err) {
-		return d.unreadable(ctx, s, "the HR system does not know the employee it sent a notice of", parcel{Delivery: &delivery})
+		return d.unreadable(ctx, s, "the HR system does not know the employee it sent a notice of", parcel{Notice: n})
 	}
 	if err != nil {
 		d.counts.add(s.name, countFailed, 1)
 		return workflows.FetchResult{}, err
 	}
 	if reply.Tree == nil {
-		return d.unreadable(ctx, s, "the HR system answered with nothing", parcel{Delivery: &delivery})
+		return d.unreadable(ctx, s, "the HR system answered with nothing", parcel{Notice: n})
 	}
 	r := s.record(ctx, vars, reply.Tree, now, d.cfg.Now())
 	switch {

@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/intake/mapping"
@@ -23,8 +26,8 @@ type HandlerConfig struct {
 	Now     func() time.Time
 	Logger  *slog.Logger
 	// Patience is how long a request may take: the strictest HR system hangs up
-	// after 3 s (Personio). What is not taken by then is answered 503; default
-	// 2.5 s.
+	// after 3 s (Personio), of which the way here takes some when many come at
+	// once. What is not taken by then is answered 503; default 2 s.
 	Patience time.Duration
 	// Concurrent is how many requests are worked on at once; others wait their
 	// turn for a third of Patience. Default 64.
@@ -46,10 +49,12 @@ const retryAfter = "30"
 // The server around it has to bound the time for headers and body: a signature
 // is checked only once the whole body is there.
 type Handler struct {
-	cfg  HandlerConfig
-	desk *Desk
-	turn chan struct{}
-	mux  *http.ServeMux
+	cfg    HandlerConfig
+	desk   *Desk
+	mux    *http.ServeMux
+	inside atomic.Int64 // webhooks being answered
+	turn   chan struct{}
+	busy   rate.Sometimes // tells the log of a crowd, not of each one in it
 }
 
 // NewHandler returns a Handler.
@@ -58,12 +63,15 @@ func NewHandler(cfg HandlerConfig) (*Handler, error) {
 		return nil, errors.New("intake: incomplete HandlerConfig")
 	}
 	if cfg.Patience == 0 {
-		cfg.Patience = 2500 * time.Millisecond
+		cfg.Patience = 2 * time.Second
 	}
 	if cfg.Concurrent == 0 {
 		cfg.Concurrent = 64
 	}
-	h := &Handler{cfg: cfg, desk: cfg.Desk, turn: make(chan struct{}, cfg.Concurrent), mux: http.NewServeMux()}
+	h := &Handler{
+		cfg: cfg, desk: cfg.Desk, mux: http.NewServeMux(),
+		turn: make(chan struct{}, cfg.Concurrent), busy: rate.Sometimes{Interval: time.Second},
+	}
 	h.mux.HandleFunc("POST /v1/intake/{source}", h.webhook)
 	h.mux.HandleFunc("POST /v1/intake/{source}/{secret}", h.webhook)
 	for _, s := range cfg.Desk.sources {
@@ -127,6 +135,13 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	log := h.cfg.Logger.With("source", s.name)
+	// Whoever could not get a turn in time is sent away at once: reading and
+	// checking thousands of requests would take the time of those that can.
+	defer h.inside.Add(-1)
+	if h.inside.Add(1) > int64(perTurn*h.cfg.Concurrent) {
+		h.later(w, log, s, errBusy)
+		return
+	}
 	body, ok := h.body(w, r, log)
 	if !ok {
 		return
@@ -163,12 +178,20 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(got)
 }
 
+// perTurn is how many requests may be inside for each that is worked on.
+const perTurn = 3
+
 var errBusy = errors.New("too many requests at once")
 
 // later asks the HR system to come again: nothing of the request is sure to
 // have been taken.
 func (h *Handler) later(w http.ResponseWriter, log *slog.Logger, s *Source, err error) {
-	log.Error("intake could not take a request; it has to come again", "error", err)
+	tell := func() { log.Error("intake could not take a request; it has to come again", "error", err) }
+	if errors.Is(err, errBusy) {
+		h.busy.Do(tell)
+	} else {
+		tell()
+	}
 	h.desk.counts.add(s.name, countFailed, 1)
 	w.Header().Set("Retry-After", retryAfter)
 	answer(w, http.StatusServiceUnavailable, "not taken; please repeat")

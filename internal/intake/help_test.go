@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"firstpass.internal/internal/intake/mapping"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/ledger"
+	"firstpass.internal/workflows"
 )
 
 // canary is a value that must show nowhere.
@@ -85,6 +87,7 @@ type world struct {
 	desk *Desk
 	book *ledger.Ledger
 	path string // of the ledger's file
+	keys *codec.Keyring
 	now  time.Time
 	log  bytes.Buffer
 
@@ -94,6 +97,14 @@ type world struct {
 	acts      []audit.Entry
 	fail      error         // what Temporal answers
 	hang      chan struct{} // Temporal answers once it is closed; nil: at once
+	at        []string      // keys of the notices
+
+	through   Deliverer                // what is behind it; nil: nothing
+	onDeliver func(jml.Snapshot) error // what Temporal does before it takes a snapshot
+	onAppend  func(audit.Entry) error  // what the audit does before it takes a line
+	hires     []map[string]any         // what Entra holds
+	onHires   func(n int) error        // what Entra does after n users
+	hiresFrom [2]time.Time             // what it was asked for
 }
 
 func (w *world) quarantined(t *testing.T) []Quarantined {
@@ -112,7 +123,7 @@ func (w *world) taken() []jml.Snapshot {
 	return slices.Clone(w.delivered)
 }
 
-func (w *world) Deliver(ctx context.Context, source string, _ jml.Profile, s jml.Snapshot) (Outcome, error) {
+func (w *world) Deliver(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
 	if w.hang != nil {
 		select {
 		case <-w.hang:
@@ -128,24 +139,37 @@ func (w *world) Deliver(ctx context.Context, source string, _ jml.Profile, s jml
 	if w.fail != nil {
 		return Outcome{}, w.fail
 	}
+	if w.onDeliver != nil {
+		if err := w.onDeliver(s); err != nil {
+			return Outcome{}, err
+		}
+	}
 	w.delivered = append(w.delivered, s)
+	if w.through != nil {
+		return w.through.Deliver(ctx, source, p, s)
+	}
 	ref := w.desk.cfg.Refs.Ref(source, s.EmployeeID)
 	return Outcome{Kind: OutcomeDelivered, Ref: ref, WorkflowID: "joiner/" + source + "/" + ref}, nil
 }
 
-func (w *world) Notify(_ context.Context, _, _ string, n Notice) error {
+func (w *world) Notify(_ context.Context, _, key string, n Notice) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fail != nil {
 		return w.fail
 	}
-	w.notices = append(w.notices, n)
+	w.notices, w.at = append(w.notices, n), append(w.at, key)
 	return nil
 }
 
 func (w *world) Append(_ context.Context, e audit.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.onAppend != nil {
+		if err := w.onAppend(e); err != nil {
+			return err
+		}
+	}
 	w.acts = append(w.acts, e)
 	return nil
 }
@@ -173,16 +197,28 @@ func compiled(t testing.TB, list []config.Source) []*Source {
 func newWorld(t testing.TB, sources []config.Source, edit ...func(*HandlerConfig)) *world {
 	t.Helper()
 	w := &world{path: filepath.Join(t.TempDir(), "ledger.db"), now: noon}
-	keys, err := codec.NewKeyring(noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clock := func() time.Time { return w.now }
-	w.book, err = ledger.Open(t.Context(), ledger.Config{Driver: ledger.SQLite, File: w.path, Sealer: keys, Now: clock})
-	if err != nil {
+	var err error
+	if w.keys, err = codec.NewKeyring(noon); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.book.Close() })
+	w.restart(t, sources, edit...)
+	return w
+}
+
+// restart is what happens when the process ends and begins anew, perhaps with
+// another configuration.
+func (w *world) restart(t testing.TB, sources []config.Source, edit ...func(*HandlerConfig)) {
+	t.Helper()
+	clock := func() time.Time { return w.now }
+	if w.book != nil {
+		_ = w.book.Close()
+	}
+	var err error
+	w.book, err = ledger.Open(t.Context(), ledger.Config{Driver: ledger.SQLite, File: w.path, Sealer: w.keys, Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.desk, err = NewDesk(DeskConfig{
 		Sources: compiled(t, sources), Ledger: w.book, Starter: w, Notices: w, Refs: refs(t), Audit: w, Hires: w, Now: clock, Logger: log,
@@ -197,11 +233,112 @@ func newWorld(t testing.TB, sources []config.Source, edit ...func(*HandlerConfig
 	if w.Handler, err = NewHandler(cfg); err != nil {
 		t.Fatal(err)
 	}
-	return w
 }
 
-func (w *world) Hires(context.Context, time.Time, time.Time, func(map[string]any) error) error {
+func (w *world) Hires(_ context.Context, from, to time.Time, yield func(map[string]any) error) error {
+	w.hiresFrom = [2]time.Time{from, to}
+	for i, h := range w.hires {
+		if w.onHires != nil {
+			if err := w.onHires(i); err != nil {
+				return err
+			}
+		}
+		if err := yield(h); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// hook is a webhook whose items are canonical snapshots.
+func hook(t testing.TB, name string, edit ...func(*config.Source)) config.Source {
+	t.Helper()
+	c := config.Source{Name: name, Kind: config.SourceWebhook, Profile: "default",
+		Verify: config.Verify{Kind: config.VerifyBearer, KeyFiles: []string{file(t, hookToken)}}}
+	for _, e := range edit {
+		e(&c)
+	}
+	return c
+}
+
+const hookToken = "invented-token-of-some-length"
+
+// call is a request to a hook.
+func call(source, body string) *http.Request {
+	r := post(source, body)
+	r.Header.Set("Authorization", "Bearer "+hookToken)
+	return r
+}
+
+// tenant is a source that is read whole, whose items are canonical snapshots.
+func tenant(edit ...func(*config.Source)) config.Source {
+	c := config.Source{Name: "tenant", Kind: config.SourceEntra, Profile: "default", VanishedAfter: 3,
+		Entra: config.Entra{Every: time.Hour, Ahead: 90 * 24 * time.Hour, Behind: 14 * 24 * time.Hour},
+		Brake: config.Brake{Share: 1, Least: 1000}}
+	for _, e := range edit {
+		e(&c)
+	}
+	return c
+}
+
+// item is a canonical snapshot as a tree, undated.
+func item(s jml.Snapshot) map[string]any {
+	out := map[string]any{}
+	for _, f := range Fields(s) {
+		if f.Value != "" && f.Name != "observed_at" {
+			out[f.Name] = f.Value
+		}
+	}
+	if s.ZoneRule != "" {
+		out["zone"] = s.Zone
+	}
+	return out
+}
+
+// feed reads the tenant, which holds list at a time.
+func (w *world) feed(t testing.TB, at time.Duration, list ...jml.Snapshot) workflows.FeedResult {
+	t.Helper()
+	out, err := w.tryFeed(t, at, list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) tryFeed(t testing.TB, at time.Duration, list ...jml.Snapshot) (workflows.FeedResult, error) {
+	t.Helper()
+	w.now, w.hires = noon.Add(at), nil
+	for _, s := range list {
+		w.hires = append(w.hires, item(s))
+	}
+	return w.desk.ReadFeed(t.Context(), workflows.FeedInput{Source: "tenant"}, nil)
+}
+
+// last is what Temporal was told last; it forgets all of it.
+func (w *world) last(t testing.TB) jml.Snapshot {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.delivered) != 1 {
+		t.Fatalf("Temporal was told %d times, want once", len(w.delivered))
+	}
+	s := w.delivered[0]
+	w.delivered = nil
+	return s
+}
+
+// known is what the ledger holds of an employee.
+func (w *world) known(t testing.TB, people, id string) (ledger.Employee, jml.Known) {
+	t.Helper()
+	e, found, err := w.book.Employee(t.Context(), people, refs(t).Ref(people, id))
+	if err != nil || !found {
+		t.Fatalf("employee %s: found %v, %v", id, found, err)
+	}
+	k, err := known(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, *k
 }
 
 func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
@@ -250,4 +387,41 @@ func employees(list ...string) string { return `{"employees":[` + strings.Join(l
 // good is an employee that maps without a complaint.
 func good(id string) string {
 	return bambooEmployee(id, "Employee #", id, "Hire Date", "2026-04-01", "Location", "Berlin")
+}
+
+// api is an invented HR system that we call.
+type api struct {
+	*httptest.Server
+	ca string // file
+}
+
+func newAPI(t testing.TB, h http.HandlerFunc) *api {
+	t.Helper()
+	a := &api{Server: httptest.NewTLSServer(h)}
+	t.Cleanup(a.Close)
+	a.ca = file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate().Raw})))
+	return a
+}
+
+// request calls a; path is an expression for what follows the host.
+func (a *api) request(path string) config.Request {
+	return config.Request{
+		URL: `"` + a.URL + `" + ` + path, Method: "GET", Auth: config.Auth{Kind: config.AuthNone}, CAFile: a.ca,
+		AllowHosts: []string{strings.TrimPrefix(a.URL, "https://")}, PerSecond: 1000, Timeout: 10 * time.Second, MaxReply: 1 << 20,
+	}
+}
+
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func compilerOf(t testing.TB) *mapping.Compiler {
+	t.Helper()
+	x, err := mapping.NewCompiler(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }

@@ -2,8 +2,10 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +32,7 @@ type plan struct {
 
 // seenRow is an employee as a reading has it.
 type seenRow struct {
+	nth    int
 	where  string
 	digest []byte
 	snap   *jml.Snapshot // nil if it is known
@@ -78,7 +81,7 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 			}
 			return nil
 		}
-		row := seenRow{where: it.Where, digest: digest}
+		row := seenRow{nth: p.result.Read, where: it.Where, digest: digest}
 		g, found := last[ref]
 		switch {
 		case found && rec.Snapshot.ObservedAt.Before(g.ObservedAt):
@@ -103,7 +106,7 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 		p.result.Refused = refusal(r.name, p.bad)
 		return p, nil
 	}
-	if r.full && len(rows) == 0 && len(p.bad) == 0 && len(last) > 0 {
+	if r.full && len(rows) == 0 && len(p.bad) == 0 && r.expectsAny(last, now) {
 		// Nobody is left: an export that was cut off looks the same.
 		p.result.Refused = []string{label(r.name) + "holds nobody, though employees are known; nothing was applied"}
 		return p, nil
@@ -127,7 +130,7 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 		}
 		c := jml.Consider(old, *row.snap, s.rules, now)
 		p.changes = append(p.changes, change{
-			ref: ref, where: row.where, snap: row.snap, facts: c.Facts, next: c.Known, digest: row.digest,
+			ref: ref, nth: row.nth, where: row.where, snap: row.snap, facts: c.Facts, next: c.Known, digest: row.digest,
 			tells: c.Tell || c.Known.Held || old != nil && old.Held,
 		})
 	}
@@ -136,7 +139,7 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 			return p, err
 		}
 	}
-	slices.SortFunc(p.changes, func(a, b change) int { return strings.Compare(a.ref, b.ref) })
+	slices.SortFunc(p.changes, func(a, b change) int { return cmp.Or(cmp.Compare(a.nth, b.nth), strings.Compare(a.ref, b.ref)) })
 	p.result.Changed = len(p.changes)
 	return p, d.brake(ctx, s, p, last, now)
 }
@@ -149,9 +152,8 @@ const vanishedFor = 24 * time.Hour
 // lacking finds the known employees whom a full reading lacks. Only those still
 // to start count: others leave a feed for many good reasons.
 func (d *Desk) lacking(ctx context.Context, s *Source, r reading, p *plan, last map[string]ledger.Digest, rows map[string]seenRow, now time.Time) error {
-	today := now.UTC().Add(-24 * time.Hour).Format(time.DateOnly) // still today somewhere
 	for ref, g := range last {
-		if _, there := rows[ref]; there || !g.Open || g.Start < today || g.ObservedAt.After(r.observedAt) {
+		if _, there := rows[ref]; there || !r.expects(g, now) || g.ObservedAt.After(r.observedAt) {
 			continue
 		}
 		e, ok, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
@@ -181,10 +183,31 @@ func (d *Desk) lacking(ctx context.Context, s *Source, r reading, p *plan, last 
 			continue
 		}
 		p.changes = append(p.changes, change{
-			ref: ref, where: "missing", missing: missing, facts: k.Told.Facts(&old.Told, false), tells: true, next: k, digest: e.Digest,
+			ref: ref, nth: math.MaxInt, where: "missing", missing: missing, facts: k.Told.Facts(&old.Told, false), tells: true, next: k, digest: e.Digest,
 		})
 	}
 	return nil
+}
+
+// expects reports whether the reading has to hold an employee whose start is as
+// known, or else HR no longer has them.
+func (r reading) expects(g ledger.Digest, now time.Time) bool {
+	today := now.UTC().Add(-24 * time.Hour).Format(time.DateOnly) // still today somewhere
+	return g.Open && g.Start >= today && (r.until.IsZero() || g.Start <= r.until.UTC().Add(-24*time.Hour).Format(time.DateOnly))
+}
+
+// expectsAny reports whether the reading can't be empty. One of everybody holds
+// those who started long ago, too.
+func (r reading) expectsAny(last map[string]ledger.Digest, now time.Time) bool {
+	if r.until.IsZero() {
+		return len(last) > 0
+	}
+	for _, g := range last {
+		if r.expects(g, now) {
+			return true
+		}
+	}
+	return false
 }
 
 // counted reports whether an employee who was found missing at a time was so by

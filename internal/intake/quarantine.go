@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/intake/mapping"
 	"firstpass.internal/internal/intake/tree"
@@ -17,6 +18,7 @@ import (
 // its fields.
 type parcel struct {
 	Delivery *Delivery `json:"delivery,omitempty"`
+	Notice   *Notice   `json:"notice,omitempty"` // whose answer is missing
 	Row      *row      `json:"row,omitempty"`
 	Fetch    *fetched  `json:"fetch,omitempty"`
 }
@@ -43,7 +45,13 @@ func (d *Desk) keep(ctx context.Context, s *Source, reason string, records int, 
 	if err != nil {
 		return fmt.Errorf("intake: quarantine: %w", err)
 	}
-	id := d.cfg.Refs.derive("quarantine", s.name, string(p.content()))
+	content := string(p.content())
+	if n := p.Notice; n != nil {
+		// Each asking is a record of its own: one that is asked anew may fail
+		// again before its old record is dropped.
+		content = fmt.Sprintf("%d %d %s", n.ReceivedAt.UnixNano(), n.Item, n.Body)
+	}
+	id := d.cfg.Refs.derive("quarantine", s.name, content)
 	err = d.cfg.Ledger.Keep(ctx, ledger.Quarantined{ID: id, Source: s.name, Reason: reason, At: d.cfg.Now(), Size: len(raw)}, raw)
 	if err != nil {
 		return err
@@ -53,12 +61,14 @@ func (d *Desk) keep(ctx context.Context, s *Source, reason string, records int, 
 	return nil
 }
 
-// content is what of a parcel stays the same when HR repeats it, and what an
-// operator gets to see.
+// content is what an operator gets to see, and what of most parcels stays the
+// same when HR repeats it.
 func (p parcel) content() []byte {
 	switch {
 	case p.Delivery != nil:
 		return p.Delivery.Body
+	case p.Notice != nil:
+		return p.Notice.Body
 	case p.Row != nil:
 		return p.Row.Item
 	case p.Fetch != nil:
@@ -145,7 +155,12 @@ func (d *Desk) QuarantineReplay(ctx context.Context, id string) (Replayed, error
 			out.Still = append(out.Still, fmt.Sprintf("item %d: %s", i+1, r.Err))
 		case r.PassedOver:
 		case r.Fetch:
-			if err := d.notify(ctx, s, vars, in, i); err != nil {
+			err := d.notify(ctx, s, vars, in, i)
+			if bad := (unaskable{}); errors.As(err, &bad) {
+				out.Still = append(out.Still, fmt.Sprintf("item %d: %s", i+1, bad))
+				continue
+			}
+			if err != nil {
 				return out, err
 			}
 			out.Fetched++
@@ -173,7 +188,24 @@ func (d *Desk) reread(ctx context.Context, s *Source, p parcel) ([]Record, mappi
 			return bad(err), mapping.Vars{}, Delivery{}
 		}
 		vars := mapping.Vars{Source: s.name, Settings: s.cfg.Settings, Item: item}
+		if s.cfg.Kind == config.SourceSCIM {
+			vars.Body = item // as it was when the resource came
+		}
 		return []Record{s.record(ctx, vars, nil, p.Row.ObservedAt, now)}, vars, Delivery{}
+	case p.Notice != nil:
+		n := p.Notice
+		in := Delivery{Header: n.Header, ContentType: n.ContentType, Body: n.Body, ReceivedAt: now}
+		vars, err := s.open(in)
+		if err != nil {
+			return bad(err), vars, in
+		}
+		list := s.records(ctx, vars, in, nil)
+		for i := range list {
+			if i != n.Item && len(list) > n.Item {
+				list[i] = Record{PassedOver: true} // taken when it came
+			}
+		}
+		return list, vars, in
 	case p.Fetch != nil:
 		vars, err := s.at(ctx, p.Fetch.Delivery, p.Fetch.Item)
 		if err != nil {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -56,10 +57,16 @@ func (d *Desk) Receive(ctx context.Context, s *Source, in Delivery) (Received, e
 		case r.PassedOver:
 			out.PassedOver++
 		case r.Fetch:
-			if err := d.notify(ctx, s, vars, in, i); err != nil {
+			err := d.notify(ctx, s, vars, in, i)
+			if bad := (unaskable{}); errors.As(err, &bad) {
+				out.Quarantined++
+				err = d.keep(ctx, s, fmt.Sprintf("item %d: %s", i+1, bad), 1, parcel{Delivery: &in})
+			} else if err == nil {
+				out.Accepted++
+			}
+			if err != nil {
 				return out, err
 			}
-			out.Accepted++
 		default:
 			if _, err := d.take(ctx, s, r.Snapshot); err != nil {
 				return out, err
