@@ -7,7 +7,7 @@ export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev demo test test-product test-dev lint race histories clean
+.PHONY: help build dev demo bench test test-product test-dev lint race histories clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: bin/firstpass-dev ## one joiner from HR webhook to revoked pass, told step
 
 dev: bin/firstpass-dev ## the same world, left running; state in .dev
 	@bin/firstpass-dev run --firstpass bin/firstpass
+
+bench: bin/firstpass-dev ## how fast the intake takes new employees, against the bare engine (about four minutes; wants two idle cores)
+	@bin/firstpass-dev bench --firstpass bin/firstpass
 
 test: test-product test-dev ## every test, a real Temporal server included
 

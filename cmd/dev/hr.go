@@ -59,7 +59,7 @@ func (h *hrSystem) Post(ctx context.Context, source string, r record, at time.Ti
 		}
 	case sourceCanonical:
 		if body, err = canonicalBody(r, at); err == nil {
-			header, err = standardHeader(h.keys.Canonical, body, at)
+			header, err = standardHeader(h.keys.Canonical, rand.Text(), body, at)
 		}
 	default:
 		err = fmt.Errorf("no source %q; there are %s and %s", source, sourceBambooHR, sourceCanonical)
@@ -155,20 +155,17 @@ func canonicalBody(r record, at time.Time) ([]byte, error) {
 	})
 }
 
-// standardHeader signs the way of Standard Webhooks.
+// standardHeader signs the way of Standard Webhooks. A delivery that is sent
+// again keeps its id.
 //
 // Source: github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-func standardHeader(secret string, body []byte, at time.Time) (http.Header, error) {
+func standardHeader(secret, id string, body []byte, at time.Time) (http.Header, error) {
 	encoded, ok := strings.CutPrefix(secret, "whsec_")
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if !ok || err != nil {
 		return nil, errors.New("the secret of the canonical source is not whsec_ and base64; remove it to have a new one drawn")
 	}
-	var raw [16]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return nil, err
-	}
-	id, stamp := "msg_"+hex.EncodeToString(raw[:]), strconv.FormatInt(at.Unix(), 10)
+	stamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
 	h := http.Header{}

@@ -71,6 +71,7 @@ type settings struct {
 	MailURL, MailCA            string
 	Intake                     string
 	Offices                    []office
+	ExtraSources               string // YAML of further sources, each two blanks in
 	Profile                    profileSettings
 }
 

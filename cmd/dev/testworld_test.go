@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -27,10 +28,11 @@ import (
 // with short waits, a strict tenant with one person in it, and Firstpass
 // running.
 type worldOptions struct {
-	Profile  func(*profileSettings)
-	Tenant   func(*entrasim.Config)
-	Settings func(yaml string) string // the last word on firstpass.yaml
-	People   []employee               // in the tenant; nil: one; empty: none yet
+	Profile      func(*profileSettings)
+	Tenant       func(*entrasim.Config)
+	ExtraSources string                   // YAML, to the end of the list of sources
+	Settings     func(yaml string) string // the last word on firstpass.yaml
+	People       []employee               // in the tenant; nil: one; empty: none yet
 	// OwnTemporal starts a server for this world alone, which the test may stop
 	// and start. Else it shares one and has a namespace to itself.
 	OwnTemporal bool
@@ -71,7 +73,7 @@ func newWorld(t testing.TB, o worldOptions) *testWorld {
 		o.Profile(&profile)
 	}
 	cfg := worldConfig{
-		Dir: t.TempDir(), Firstpass: s.binary, Profile: &profile, Settings: o.Settings,
+		Dir: t.TempDir(), Firstpass: s.binary, Profile: &profile, ExtraSources: o.ExtraSources, Settings: o.Settings,
 		Tenant: func(c *entrasim.Config) {
 			c.Strict = true
 			if o.Tenant != nil {
@@ -315,14 +317,33 @@ func (w *testWorld) Events() (n int) {
 	return n
 }
 
+// Signals counts the signals in a workflow's history.
+func (w *testWorld) Signals(id string) (n int) {
+	w.t.Helper()
+	history := w.Client.GetWorkflowHistory(context.Background(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		w.must(nil, err)
+		if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
+			n++
+		}
+	}
+	return n
+}
+
 // Actions counts the Temporal actions of the world, queries left out.
 func (w *testWorld) Actions() int { return w.Temporal.Actions(w.cfg.Namespace) }
 
-// LooksFor fails the test if the passcode stands in any file of the world, in
-// Temporal's database or, decrypted, in any history.
+// LooksFor fails the test if the passcode stands in any file of the world, the
+// ledger's among them, in Temporal's database or, decrypted, in any history.
 func (w *testWorld) LooksFor(code string) {
 	w.t.Helper()
 	c := newCanary(code)
+	// The ledger and its WAL are among the files of the world; were they
+	// elsewhere, nothing would be found in them.
+	for _, name := range []string{ledgerFile, ledgerFile + "-wal"} {
+		w.must(os.Stat(w.path(name)))
+	}
 	dirs := []string{w.cfg.Dir}
 	if w.cfg.Temporal != nil {
 		dirs = append(dirs, filepath.Join(shared.dir, "temporal"))

@@ -21,6 +21,7 @@ const (
 	settingsFile = "firstpass.yaml"
 	firstpassLog = "firstpass.log"
 	pidFile      = "firstpass.pid"
+	ledgerFile   = "ledger.db" // and -wal and -shm beside it
 )
 
 // worldConfig says what world to make. Dir and Firstpass are required.
@@ -35,6 +36,8 @@ type worldConfig struct {
 	Temporal *temporalServer
 	// Namespace must exist on a shared server; default "default".
 	Namespace string
+	// ExtraSources is YAML that goes to the end of the list of sources.
+	ExtraSources string
 	// Tenant and Settings change what the tenant and firstpass.yaml are made
 	// from.
 	Tenant   func(*entrasim.Config)
@@ -170,7 +173,7 @@ func (w *world) writeSettings() error {
 		TemporalAddress: w.Temporal.Address, Namespace: w.cfg.Namespace,
 		TenantURL: w.Tenant.URL(), TenantID: w.Tenant.TenantID(), ClientID: w.Tenant.ClientID(), TenantCA: w.path("tenant-ca.pem"),
 		MailURL: w.Mailbox.URL(), MailCA: w.Mailbox.CAFile(),
-		Intake: loopback(w.Ports.Intake), Offices: offices(), Profile: *w.cfg.Profile,
+		Intake: loopback(w.Ports.Intake), Offices: offices(), ExtraSources: w.cfg.ExtraSources, Profile: *w.cfg.Profile,
 	}.render()
 	if err != nil {
 		return err
