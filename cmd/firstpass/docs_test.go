@@ -45,7 +45,7 @@ func TestDocumentedCommands(t *testing.T) {
 			command := regexp.MustCompile(` (#|\||&&|>) .*`).ReplaceAllString(line[1], "")
 			words := split(strings.TrimSpace(command))
 			for _, word := range words {
-				if ext := filepath.Ext(word); ext == ".json" || ext == ".csv" {
+				if ext := filepath.Ext(word); ext == ".json" || ext == ".csv" || ext == ".xml" {
 					if err := os.WriteFile(filepath.Base(word), nil, 0o600); err != nil {
 						t.Fatal(err)
 					}

@@ -16,6 +16,7 @@ import (
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/intake"
+	"firstpass.internal/internal/intake/proof"
 	"firstpass.internal/internal/intake/tree"
 	"firstpass.internal/internal/jml"
 )
@@ -80,6 +81,8 @@ func stateOf(s intake.Status) string {
 		return "failing"
 	case s.Silent:
 		return "silent"
+	case s.Counts["failed"] > 0 && s.ErrorRate > 0.5:
+		return "failing"
 	case s.LastSeen.IsZero():
 		return "waiting"
 	}
@@ -429,7 +432,15 @@ func readerOf(cfg *config.Config, name string) (*intake.Reader, error) {
 	var names []string
 	for i, c := range cfg.Sources {
 		if c.Name == name {
-			r, err := intake.NewReader(fmt.Sprintf("sources[%d]", i), c, x)
+			at := fmt.Sprintf("sources[%d]", i)
+			r, err := intake.NewReader(at, c, x)
+			if c.Kind == config.SourceWebhook || c.Kind == config.SourceSCIM {
+				// What can be told without a key: a sample that maps well is of no
+				// use where no request gets in.
+				c.Verify.KeyFiles = nil
+				_, unproved := proof.New(at+".verify", c.Verify)
+				err = errors.Join(err, unproved)
+			}
 			if err != nil {
 				return nil, usageError{err}
 			}

@@ -39,9 +39,9 @@ func (l Limits) tooMany() error {
 	return fmt.Errorf("the body holds more than %d values", l.Nodes)
 }
 
-// Decode reads a body as its media type says: a form, XML, and JSON for all
-// else, because HR systems send JSON under many names and under none. A byte
-// order mark is dropped.
+// Decode reads a body as its media type says: a form, XML, and JSON. HR systems
+// send both under many names and under none: a body whose type says neither is
+// XML if it begins like it, else JSON. A byte order mark is dropped.
 func Decode(contentType string, body []byte, l Limits) (any, error) {
 	body, marked := bytes.CutPrefix(body, []byte("\xef\xbb\xbf"))
 	// A broken parameter leaves the type readable, and a broken type is unknown.
@@ -55,6 +55,9 @@ func Decode(contentType string, body []byte, l Limits) (any, error) {
 			charset = "utf-8" // goes before all else (RFC 7303, 3)
 		}
 		return decodeXML(charset, body, l)
+	}
+	if !strings.HasSuffix(kind, "json") && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("<")) {
+		return decodeXML(params["charset"], body, l)
 	}
 	return decodeJSON(body, l)
 }

@@ -161,6 +161,20 @@ func TestMediaTypes(t *testing.T) {
 	}
 }
 
+// TestUntypedXML: some HR systems send XML under no type that says so. A type
+// that says JSON is believed.
+func TestUntypedXML(t *testing.T) {
+	for _, kind := range []string{"", "text/plain", "application/octet-stream", "a strange one"} {
+		got, err := Decode(kind, []byte("\r\n <a>1</a>"), DefaultLimits())
+		expect(t, kind, got, err, object{"a": "1"})
+	}
+	for _, kind := range []string{"application/json", "application/vnd.example+json"} {
+		if got, err := Decode(kind, []byte("<a>1</a>"), DefaultLimits()); err == nil {
+			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
+
 func TestForm(t *testing.T) {
 	for in, want := range map[string]any{
 		"a=1&b=two+words%21&a=3":          object{"a": list{"1", "3"}, "b": "two words!"},
