@@ -19,6 +19,9 @@ import (
 // compared with the result.
 func Joiner(ctx workflow.Context, in JoinerInput) (JoinerResult, error) {
 	j := &joiner{in: in, stage: StageScheduled, firstSeen: workflow.Now(ctx)}
+	if in.Facts != nil {
+		j.facts, j.informed = *in.Facts, true
+	}
 	if c := in.Carried; c != nil {
 		j.facts, j.informed, j.firstSeen = c.Facts, true, c.FirstSeen
 		j.stage, j.block, j.rechecks, j.round = c.Stage, c.Block, c.Rechecks, c.Round
@@ -387,6 +390,7 @@ func (j *joiner) showStart(ctx workflow.Context) {
 // large.
 func (j *joiner) carryOn(ctx workflow.Context, b *jml.Block) error {
 	next := j.in
+	next.Facts = nil // carried, with what came since
 	next.Carried = &Carried{Facts: j.facts, FirstSeen: j.firstSeen, Rechecks: j.rechecks, Round: j.round, Stage: StageBlocked, Block: b}
 	return workflow.NewContinueAsNewError(ctx, TypeJoiner, next)
 }

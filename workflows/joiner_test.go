@@ -224,6 +224,29 @@ func TestJoinerCompletes(t *testing.T) {
 	}
 }
 
+// TestFirstFactsInTheStart: a joiner that is started with its facts waits for no
+// signal, and takes later ones like any other.
+func TestFirstFactsInTheStart(t *testing.T) {
+	r := newRun(t)
+	r.fake.look = registered(first)
+	r.at(begin.Add(time.Minute), func() {
+		if v := r.view(); v.Facts.EmployeeID != "4711" || v.Stage != workflows.StageScheduled {
+			t.Errorf("stage %s, facts %+v", v.Stage, v.Facts)
+		}
+	})
+	r.tell(begin.Add(time.Hour), snapshot(func(s *jml.Snapshot) { s.GivenName = "Freia" }, seen(begin.Add(time.Hour))))
+	facts := snapshot()
+	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: r.prof, Facts: &facts})
+	var got workflows.JoinerResult
+	if err := r.env.GetWorkflowResult(&got); err != nil {
+		t.Fatal(err)
+	}
+	r.outcome(got, workflows.StageCompleted)
+	if len(r.fake.issued) != 1 || r.fake.issued[0].Notice.GivenName != "Freia" {
+		t.Errorf("issued %+v", r.fake.issued)
+	}
+}
+
 func TestNudge(t *testing.T) {
 	r := newRun(t)
 	r.prof.Poll = []time.Duration{24 * time.Hour}

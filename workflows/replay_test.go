@@ -19,6 +19,8 @@ func replayer(joiner, pass any) worker.WorkflowReplayer {
 	r := worker.NewWorkflowReplayer()
 	r.RegisterWorkflowWithOptions(joiner, workflow.RegisterOptions{Name: workflows.TypeJoiner})
 	r.RegisterWorkflowWithOptions(pass, workflow.RegisterOptions{Name: workflows.TypePass})
+	r.RegisterWorkflowWithOptions(workflows.Feed, workflow.RegisterOptions{Name: workflows.TypeFeed})
+	r.RegisterWorkflowWithOptions(workflows.Fetch, workflow.RegisterOptions{Name: workflows.TypeFetch})
 	return r
 }
 

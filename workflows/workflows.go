@@ -103,11 +103,13 @@ const (
 	StageGone     Stage = "gone"
 )
 
-// JoinerInput starts a joiner. The facts follow as the first SignalFacts.
+// JoinerInput starts a joiner.
 type JoinerInput struct {
 	Ref     string      `json:"ref"`
 	Source  string      `json:"source"`
 	Profile jml.Profile `json:"profile"`
+	// Facts are the first snapshot; nil if it follows as a SignalFacts.
+	Facts *jml.Snapshot `json:"facts,omitempty"`
 	// Carried is set when a long-blocked joiner continues as new.
 	Carried *Carried `json:"carried,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,8 +32,18 @@ func (s *serveCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(env.term.err, &slog.HandlerOptions{Level: s.LogLevel}))
+	if env.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	return serve(ctx, cfg, log)
 }
+
+// gcPercent lets the heap grow to four times what is live between two
+// collections. A worker keeps up to 10,000 waiting joiners in memory, some
+// goroutines each, and walking through them twice as the heap doubles took a
+// fifth of what intake takes in a second (measured). GOGC in the environment
+// goes before it, and GOMEMLIMIT bounds it.
+const gcPercent = 300
 
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	// Lazily, so that intake is there to say 503 while Temporal is away.

@@ -20,6 +20,8 @@ import (
 
 // Deliverer hands snapshots to Temporal; *Starter is one.
 type Deliverer interface {
+	// Introduce is Deliver for an employee who is not known yet.
+	Introduce(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
 	Deliver(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
 }
 
@@ -170,7 +172,11 @@ type entry struct {
 func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c jml.Change, digest []byte) (Taken, error) {
 	out := Taken{Outcome: Outcome{Kind: OutcomeSilent, Ref: at.ref}, Facts: c.Facts, Held: c.Known.Held}
 	if c.Tell {
-		told, err := d.cfg.Starter.Deliver(ctx, s.people, s.rules.Profile, c.Known.Told)
+		deliver := d.cfg.Starter.Deliver
+		if old == nil {
+			deliver = d.cfg.Starter.Introduce
+		}
+		told, err := deliver(ctx, s.people, s.rules.Profile, c.Known.Told)
 		if err != nil {
 			return Taken{}, err
 		}

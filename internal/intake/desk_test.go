@@ -15,6 +15,7 @@ import (
 	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ledger"
 )
 
 func mail(s string) func(*jml.Snapshot) { return func(f *jml.Snapshot) { f.PersonalMail = s } }
@@ -72,7 +73,14 @@ func TestTake(t *testing.T) {
 			w := newWorld(t, []config.Source{hook(t, "hr", guard)})
 			for i, s := range tc.said {
 				w.now = noon.Add(s.at)
+				before, err := w.desk.Preview(t.Context(), "hr", s.snap)
+				if err != nil || before.Outcome != s.want || words(before.Facts) != s.facts {
+					t.Errorf("%d: preview %s %q, %v; want %s %q", i+1, before.Outcome, words(before.Facts), err, s.want, s.facts)
+				}
 				got, err := w.desk.Take(t.Context(), w.desk.sources["hr"], s.snap)
+				if got.Held != before.Held && got.Kind != OutcomeKnown {
+					t.Errorf("%d: held %v, preview %v", i+1, got.Held, before.Held)
+				}
 				if err != nil || got.Kind != s.want || words(got.Facts) != s.facts {
 					t.Errorf("%d: %s %q, %v; want %s %q", i+1, got.Kind, words(got.Facts), err, s.want, s.facts)
 				}
@@ -138,6 +146,9 @@ func TestDecide(t *testing.T) {
 			w.take(t, facts(mail("b@example.org"), seen(guarded-time.Minute)))
 			w.now = noon.Add(guarded + time.Hour)
 			w.take(t, facts(mail("b@example.org"), seen(guarded+time.Hour)))
+			if _, now, waits, err := w.desk.HeldContact(t.Context(), ref); err != nil || now.PersonalMail != "a@example.org" || waits.PersonalMail != "b@example.org" {
+				t.Errorf("in force %q, waiting %q, %v", now.PersonalMail, waits.PersonalMail, err)
+			}
 			w.onDeliver = func(jml.Snapshot) error {
 				if len(w.acts) != 1 || w.acts[0].Event != tc.event {
 					t.Errorf("the audit has %v when the joiner is told", w.acts)
@@ -194,6 +205,13 @@ func TestHeldWithoutLine(t *testing.T) {
 	w.take(t, facts(mail("a@example.org"), seen(guarded+1)))
 	if _, k := w.known(t, "hr", "E-1"); k.Held || w.last(t).Hold != "" {
 		t.Errorf("still held: %+v", k)
+	}
+
+	if err := w.book.Hold(t.Context(), ledger.Held{Source: "hr", Ref: ref, Kind: string(jml.HoldContact), Since: noon}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Decide(t.Context(), ref, "operator", "x", true); !errors.Is(err, ErrNotHeld) || len(w.acts) != 0 || len(w.delivered) != 0 || w.holds(t) != 0 {
+		t.Errorf("%v; %d lines, told %d, %d wait", err, len(w.acts), len(w.delivered), w.holds(t))
 	}
 
 	w, ref = held(t)
@@ -345,5 +363,19 @@ func TestAtOnce(t *testing.T) {
 		if d := cmp.Diff(last[name], k.Told); d != "" || !k.Told.ObservedAt.Equal(newest) || !entry.ObservedAt.Equal(newest) {
 			t.Errorf("employee %s (-Temporal +ledger):\n%s", name, d)
 		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	w := newWorld(t, []config.Source{hook(t, "hr", startsAs("item.start"))})
+	w.do(call("hr", unread))
+	w.now = noon.Add(31 * day)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.desk.Run(ctx, Keep{Quarantine: 30 * day, Deliveries: 14 * day}) // the context has ended: nothing is purged, and the counts are kept
+	w.only(t)
+	s, err := w.desk.Status(t.Context())
+	if err != nil || s[0].Counts[countQuarantined] != 1 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

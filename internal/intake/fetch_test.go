@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/jml"
@@ -227,6 +231,38 @@ func TestNothingToFetch(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := w.desk.FetchEmployee(t.Context(), workflows.FetchInput{Source: "gone"}); !errors.Is(err, ErrNoSource) {
+		t.Error(err)
+	}
+}
+
+// noticeBoard is a Temporal that takes notices.
+type noticeBoard struct {
+	TemporalClient
+	ids  []string
+	fail error
+}
+
+func (b *noticeBoard) SignalWithStartWorkflow(_ context.Context, id, signal string, arg any, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+	n, ok := arg.(Notice)
+	if !ok || n.Item != 3 || signal != workflows.SignalNotice || workflow != workflows.TypeFetch || args[0] != (workflows.FetchInput{Source: "hr"}) || o.TaskQueue != "firstpass" ||
+		o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE {
+		return nil, errors.New("not what a fetch is started with")
+	}
+	b.ids = append(b.ids, id)
+	return nil, b.fail
+}
+
+func TestNotify(t *testing.T) {
+	b := &noticeBoard{}
+	s, err := NewStarter(StarterConfig{Client: b, Refs: refs(t), TaskQueue: "firstpass", Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Notify(t.Context(), "hr", "key", Notice{Item: 3}); err != nil || len(b.ids) != 1 || b.ids[0] != "fetch/hr/key" {
+		t.Errorf("%v, %v", b.ids, err)
+	}
+	b.fail = errors.New("away")
+	if err := s.Notify(t.Context(), "hr", "key", Notice{Item: 3}); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -152,6 +153,10 @@ func (w *world) Deliver(ctx context.Context, source string, p jml.Profile, s jml
 	return Outcome{Kind: OutcomeDelivered, Ref: ref, WorkflowID: "joiner/" + source + "/" + ref}, nil
 }
 
+func (w *world) Introduce(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
+	return w.Deliver(ctx, source, p, s)
+}
+
 func (w *world) Notify(_ context.Context, _, key string, n Notice) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -283,14 +288,16 @@ func tenant(edit ...func(*config.Source)) config.Source {
 
 // item is a canonical snapshot as a tree, undated.
 func item(s jml.Snapshot) map[string]any {
-	out := map[string]any{}
-	for _, f := range Fields(s) {
-		if f.Value != "" && f.Name != "observed_at" {
-			out[f.Name] = f.Value
-		}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a Snapshot always marshals
 	}
-	if s.ZoneRule != "" {
-		out["zone"] = s.Zone
+	out := map[string]any{}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic(err)
+	}
+	for _, ours := range []string{"observed_at", "zone_rule", "hold"} {
+		delete(out, ours)
 	}
 	return out
 }

@@ -21,6 +21,7 @@ var ErrUnavailable = errors.New("not taken by Temporal")
 
 // TemporalClient is what a Starter needs of client.Client.
 type TemporalClient interface {
+	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
 		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
@@ -63,7 +64,7 @@ const (
 	// OutcomeDelivered: the joiner has it. Signal-with-start does not tell
 	// whether the joiner ran before, and asking first would cost a request.
 	OutcomeDelivered OutcomeKind = "delivered"
-	OutcomeStarted   OutcomeKind = "started"   // anew, after a journey that ended
+	OutcomeStarted   OutcomeKind = "started"   // of whom nothing was known, or anew after a journey that ended
 	OutcomeUnchanged OutcomeKind = "unchanged" // says nothing that the ended journey did not know
 	OutcomeIgnored   OutcomeKind = "ignored"   // no joiner runs, and it starts none
 )
@@ -86,12 +87,41 @@ func (s *Starter) Deliver(ctx context.Context, source string, profile jml.Profil
 	return s.Start(ctx, source, profile, snap, false)
 }
 
+// Introduce is Deliver for an employee of whom nothing was ever said. There is no
+// joiner to look for, and a plain start costs the engine a fifth less than a
+// signal with start (measured, SQLite); where there is one all the same, it
+// gets the snapshot.
+func (s *Starter) Introduce(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error) {
+	d := s.delivery(source, profile, snap)
+	start, err := snap.Start(profile.StartHour)
+	if err != nil || snap.StartDate.IsZero() || start.Before(s.cfg.Now().Add(-s.cfg.LateLimit)) {
+		return s.Deliver(ctx, source, profile, snap)
+	}
+	options := d.options(start, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+	options.ID, options.WorkflowExecutionErrorWhenAlreadyStarted = d.id, true
+	input := d.input()
+	input.Facts = &snap
+	_, err = s.cfg.Client.ExecuteWorkflow(ctx, options, workflows.TypeJoiner, input)
+	var there *serviceerror.WorkflowExecutionAlreadyStarted
+	switch {
+	case errors.As(err, &there):
+		return s.Deliver(ctx, source, profile, snap)
+	case err != nil:
+		return Outcome{}, d.unavailable("start", err)
+	}
+	return d.outcome(OutcomeStarted, ""), nil
+}
+
+func (s *Starter) delivery(source string, profile jml.Profile, snap jml.Snapshot) delivery {
+	ref := s.cfg.Refs.Ref(source, snap.EmployeeID)
+	return delivery{s.cfg, source, profile, snap, ref, workflows.JoinerID(source, ref)}
+}
+
 // Start is Deliver for an operator. With again, a joiner is started even if one
 // ended with the same facts, or if the start lies too far back; one that runs
 // only gets the snapshot.
 func (s *Starter) Start(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot, again bool) (Outcome, error) {
-	ref := s.cfg.Refs.Ref(source, snap.EmployeeID)
-	d := delivery{s.cfg, source, profile, snap, ref, workflows.JoinerID(source, ref)}
+	d := s.delivery(source, profile, snap)
 	// A cancelled hire goes the same way: where no joiner runs, one is started
 	// that ends at once and keeps the facts. Without it, a "scheduled" that HR
 	// sent earlier and that arrives later would start a joiner.
@@ -172,24 +202,30 @@ func (d delivery) signal(ctx context.Context, absent string) (Outcome, error) {
 // reuse allows it. The reuse policy is given every time: Temporal's default
 // would start a second journey after each one that ended.
 func (d delivery) start(ctx context.Context, at time.Time, reuse enumspb.WorkflowIdReusePolicy, as OutcomeKind) (Outcome, error) {
-	_, err := d.cfg.Client.SignalWithStartWorkflow(ctx, d.id, workflows.SignalFacts, d.snap,
-		client.StartWorkflowOptions{
-			TaskQueue:             d.cfg.TaskQueue,
-			WorkflowIDReusePolicy: reuse,
-			// Set here and not by the workflow: each change there is an action
-			// of its own.
-			TypedSearchAttributes: temporal.NewSearchAttributes(
-				temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage).ValueSet(string(workflows.StageScheduled)),
-				temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(d.source),
-				temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts).ValueSet(at),
-			),
-			StaticSummary: "Joiner " + d.ref,
-		},
-		workflows.TypeJoiner, workflows.JoinerInput{Ref: d.ref, Source: d.source, Profile: d.profile})
+	_, err := d.cfg.Client.SignalWithStartWorkflow(ctx, d.id, workflows.SignalFacts, d.snap, d.options(at, reuse), workflows.TypeJoiner, d.input())
 	if err != nil {
 		return Outcome{}, d.unavailable("signal with start", err)
 	}
 	return d.outcome(as, ""), nil
+}
+
+func (d delivery) input() workflows.JoinerInput {
+	return workflows.JoinerInput{Ref: d.ref, Source: d.source, Profile: d.profile}
+}
+
+func (d delivery) options(at time.Time, reuse enumspb.WorkflowIdReusePolicy) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		TaskQueue:             d.cfg.TaskQueue,
+		WorkflowIDReusePolicy: reuse,
+		// Set here and not by the workflow: each change there is an action of its
+		// own.
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage).ValueSet(string(workflows.StageScheduled)),
+			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(d.source),
+			temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts).ValueSet(at),
+		),
+		StaticSummary: "Joiner " + d.ref,
+	}
 }
 
 // isNews reports whether the snapshot tells the journey that ended something

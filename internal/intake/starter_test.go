@@ -30,6 +30,24 @@ type fakeClient struct {
 	args    []jml.Snapshot
 }
 
+func (f *fakeClient) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+	f.calls = append(f.calls, "introduce")
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	if o.ID == "" || workflow != workflows.TypeJoiner || !o.WorkflowExecutionErrorWhenAlreadyStarted ||
+		o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE {
+		return nil, errors.New("not how a joiner is introduced")
+	}
+	if f.running || f.closed {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("there", "", "")
+	}
+	f.running = true
+	f.options, f.input = o, args[0].(workflows.JoinerInput)
+	f.args = append(f.args, *f.input.Facts)
+	return nil, nil
+}
+
 func (f *fakeClient) SignalWithStartWorkflow(_ context.Context, id, signal string, arg any,
 	o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
 	f.calls = append(f.calls, "start")
@@ -97,6 +115,42 @@ func is(st jml.Status) func(*jml.Snapshot) { return func(s *jml.Snapshot) { s.St
 
 func seen(at time.Duration) func(*jml.Snapshot) {
 	return func(s *jml.Snapshot) { s.ObservedAt = noon.Add(at) }
+}
+
+// TestIntroduce: whoever is not known is started plainly, and where a joiner is
+// there all the same, the snapshot goes the usual way.
+func TestIntroduce(t *testing.T) {
+	ended := fakeClient{closed: true, result: workflows.JoinerResult{Outcome: workflows.StageCompleted, Facts: facts()}}
+	for _, tc := range []struct {
+		name  string
+		c     fakeClient
+		snap  jml.Snapshot
+		want  OutcomeKind // empty: unavailable
+		calls string
+	}{
+		{"new", fakeClient{}, facts(), OutcomeStarted, "introduce"},
+		{"running", fakeClient{running: true}, facts(), OutcomeDelivered, "introduce start"},
+		{"ended, the same", ended, facts(), OutcomeUnchanged, "introduce start result"},
+		{"cancelled before anything", fakeClient{}, facts(is(jml.StatusCancelled)), OutcomeStarted, "introduce"},
+		{"a deletion without a date", fakeClient{}, facts(is(jml.StatusCancelled), starts(0, 0, 0)), OutcomeDelivered, "start"},
+		{"long past", fakeClient{}, facts(starts(2025, 1, 1)), OutcomeIgnored, "signal"},
+		{"away", fakeClient{fail: serviceerror.NewUnavailable("no connection")}, facts(), "", "introduce"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := tc.c
+			s, err := NewStarter(StarterConfig{Client: &c, Refs: refs(t), TaskQueue: "firstpass", LateLimit: 7 * 24 * time.Hour, Now: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := s.Introduce(t.Context(), "hr", profile("default"), tc.snap)
+			if tc.want == "" != errors.Is(err, ErrUnavailable) || out.Kind != tc.want {
+				t.Errorf("%+v, %v", out, err)
+			}
+			if got := strings.Join(c.calls, " "); got != tc.calls {
+				t.Errorf("calls %q, want %q", got, tc.calls)
+			}
+		})
+	}
 }
 
 func TestStarter(t *testing.T) {

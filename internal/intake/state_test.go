@@ -115,7 +115,9 @@ func (s *story) run() {
 	s.env, s.start, s.result = env, nil, nil
 	s.runs++
 	env.SetStartTime(began)
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalFacts, first) }, 0)
+	if s.input.Facts == nil {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalFacts, first) }, 0)
+	}
 	for _, o := range s.list[s.next:] {
 		env.RegisterDelayedCallback(s.happen, noon.Add(o.at).Sub(began))
 	}
@@ -144,6 +146,15 @@ func (s *story) run() {
 	}
 	s.result = &result
 	s.outcome = ending{Stage: result.Outcome, Facts: result.Facts}
+}
+
+func (s *story) ExecuteWorkflow(_ context.Context, _ client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	if s.env != nil || s.runs > 0 || s.start != nil {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("there", "", "")
+	}
+	s.input = args[0].(workflows.JoinerInput)
+	s.start = s.input.Facts
+	return nil, nil
 }
 
 func (s *story) SignalWithStartWorkflow(_ context.Context, _, _ string, arg any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {

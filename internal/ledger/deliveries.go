@@ -16,8 +16,9 @@ func (l *Ledger) Delivered(ctx context.Context, source, key string) (bool, error
 	return n > 0, fault("look up a delivery", err)
 }
 
-// MarkDelivery notes that a delivery was taken; it is on disk when the call
-// returns. The first time given stays.
+// MarkDelivery notes that a delivery was taken. A power cut may lose the last
+// moments, like those of employees: the delivery is taken again then, and says
+// nothing new. The first time given stays.
 func (l *Ledger) MarkDelivery(ctx context.Context, source, key string, at time.Time) error {
 	c := change{deliveries: map[deliveryKey]int64{{source, key}: millis(at)}}
 	return fault("mark a delivery", l.group.write(ctx, c))

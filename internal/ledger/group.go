@@ -183,12 +183,8 @@ func (r refused) Is(target error) bool { return target == errRefused }
 
 // commit writes c in one transaction.
 func (l *Ledger) commit(ctx context.Context, c change) error {
-	w := l.fast
-	if len(c.deliveries) > 0 {
-		w = l.durable
-	}
 	l.group.transactions.Add(1)
-	return w.run(ctx, func(tx *sql.Tx) error {
+	return l.fast.run(ctx, func(tx *sql.Tx) error {
 		err := writeEmployees(ctx, tx, c.employees)
 		if err == nil {
 			err = writeDeliveries(ctx, tx, c.deliveries)

@@ -89,13 +89,19 @@ func (s shapes) normalExtension(urn string, v any) (any, error) {
 	if !ok {
 		return normalAny(v)
 	}
+	return normalMembers(m, func(name string) *attribute { return s.attribute(urn, name) })
+}
+
+// normalMembers is normal for the members of an extension or a complex value.
+// known finds the attribute of a name, nil for none. nil means unassigned.
+func normalMembers(m map[string]any, known func(name string) *attribute) (any, error) {
 	if !distinct(m) {
 		return nil, twice()
 	}
 	out := map[string]any{}
 	for name, v := range m {
 		var err error
-		if a := s.attribute(urn, name); a != nil {
+		if a := known(name); a != nil {
 			name = a.name
 			v, err = normalValue(a, v)
 		} else {
@@ -173,29 +179,7 @@ func normalOne(a *attribute, v any) (any, error) {
 		if a.kind != "complex" {
 			break
 		}
-		if !distinct(v) {
-			return nil, twice()
-		}
-		out := map[string]any{}
-		for name, v := range v {
-			var err error
-			if sub := find(a.subs, name); sub != nil {
-				name = sub.name
-				v, err = normalValue(sub, v)
-			} else {
-				v, err = normalAny(v)
-			}
-			if err != nil {
-				return nil, err
-			}
-			if v != nil && !secret(name) {
-				out[name] = v
-			}
-		}
-		if len(out) == 0 {
-			return nil, nil
-		}
-		return out, nil
+		return normalMembers(v, func(name string) *attribute { return find(a.subs, name) })
 	case int64:
 		if a.kind == "string" {
 			return strconv.FormatInt(v, 10), nil // a number where RFC 7643 has a text: ids, postal codes
