@@ -49,7 +49,7 @@ race: ## the product's tests under the race detector (needs a C compiler; compil
 	CGO_ENABLED=1 $(GO) test -race -vet=off ./...
 
 histories: ## record the histories that the replay tests use
-	FIRSTPASS_RECORD=1 $(GO) test -C cmd/dev -run 'TestJourneys' -count=1 .
+	FIRSTPASS_RECORD=1 $(GO) test -C cmd/dev -run 'TestJourneys|TestSources' -count=1 .
 
 clean: ## remove what was built and the development world's state
 	rm -rf bin .dev

@@ -19,6 +19,7 @@ import (
 
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/entrasim"
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -81,6 +82,20 @@ func TestJourneys(t *testing.T) {
 				code := w.Passcode(w.Person, 2)
 				s := w.SignIn(w.Person, code)
 				w.must(w.Tenant.Register(s, entrasim.Method{Kind: entrasim.KindFIDO2}))
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"contact-held": {
+			play: func(w *testWorld) string {
+				w.Post(w.Joiner(w.Person, 30*24*time.Hour))
+				r := w.Joiner(w.Person, 3*time.Second)
+				r.Mail = "moved-" + r.Mail
+				id := w.Post(r)
+				w.Blocked(id, jml.ReasonContactHeld)
+				w.Do("held", "reject", workflows.RefOf(id), "--reason", "asked by telephone")
+				w.Onboard(w.Person)
+				w.Nudge(w.Person)
 				return id
 			},
 			outcome: workflows.StageCompleted,

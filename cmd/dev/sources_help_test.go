@@ -341,6 +341,20 @@ func (w *testWorld) Begun(prefix string) (ids []string) {
 	return ids
 }
 
+// Recorded writes the history of the first workflow of that prefix, if histories
+// are being recorded.
+func (w *testWorld) Recorded(name, part, prefix string) {
+	w.t.Helper()
+	if os.Getenv("FIRSTPASS_RECORD") == "" {
+		return
+	}
+	ids := w.Begun(prefix)
+	if len(ids) == 0 {
+		w.t.Fatalf("no workflow %s", prefix)
+	}
+	w.must(nil, w.record(name, part, ids[0]))
+}
+
 // Blocked waits until a joiner stands still for a reason.
 func (w *testWorld) Blocked(id string, reason jml.BlockReason) workflows.JoinerView {
 	w.t.Helper()

@@ -134,6 +134,7 @@ func TestSourcesThatCall(t *testing.T) {
 		if n := len(w.Mailbox.MailsTo(w.Person.Mail)); n != 1 {
 			t.Errorf("%d mails, want 1", n)
 		}
+		w.Recorded("fetched", "fetch", "fetch/events/")
 	})
 
 	t.Run("HR does not know", func(t *testing.T) {
@@ -425,6 +426,8 @@ func TestSourcesThatAreRead(t *testing.T) {
 		if s := w.Status("people"); s.PreHires != 4 || s.Known != 5 || s.LastSeen.IsZero() || s.Fault != "" {
 			t.Errorf("status after the first read: %+v", s)
 		}
+
+		w.Recorded("first-read", "feed", workflows.FeedID("people"))
 
 		read("the same again", workflows.FeedResult{Read: 5})
 		for employee, was := range before {

@@ -106,11 +106,14 @@ func TestSQLitePragmas(t *testing.T) {
 			t.Errorf("%s %s = %s, want %s", tc.name, tc.pragma, got, tc.want)
 		}
 	}
-	// Deliveries go the durable way.
+	// What waits for somebody goes the durable way; what may come again does not.
 	ok(t, l.fast.db.Close())
-	ok(t, l.MarkDelivery(ctx, "hr", "k", noon))
+	ok(t, l.Hold(ctx, Held{Source: "hr", Ref: "r", Kind: "contact"}))
 	if err := l.AddCounts(ctx, "hr", noon, map[string]int{"n": 1}); err == nil {
 		t.Error("counts went the durable way")
+	}
+	if err := l.MarkDelivery(ctx, "hr", "k", noon); err == nil {
+		t.Error("a delivery went the durable way")
 	}
 }
 
