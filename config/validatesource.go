@@ -53,8 +53,8 @@ func (p *problems) source(at string, s Source) {
 	if s.ContactGuard < 0 {
 		p.add(at+".contact_guard", "must not be negative; 0 holds nothing")
 	}
-	if s.VanishedAfter < 0 {
-		p.add(at+".vanished_after", "must not be negative; 0 for never")
+	if s.VanishedAfter < 0 || s.VanishedAfter == 1 {
+		p.add(at+".vanished_after", "want 2 or more, since one feed alone ends no journey; or 0: absence means nothing")
 	}
 	switch s.Kind {
 	case SourceWebhook:

@@ -60,7 +60,7 @@ func (s Schedules) ensure(ctx context.Context, source string, every time.Duratio
 	return s.Client.GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			out := in.Description.Schedule
-			if same(out.Spec, every) {
+			if same(out.Spec, every) && s.queued(out.Action) {
 				return nil, temporal.ErrSkipScheduleUpdate
 			}
 			out.Spec, out.Action = &spec, action
@@ -99,7 +99,12 @@ func (s Schedules) ours(ctx context.Context, id string) bool {
 	if err != nil {
 		return false
 	}
-	a, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
+	return s.queued(d.Schedule.Action)
+}
+
+// queued reports whether what a schedule starts comes to our workers.
+func (s Schedules) queued(action client.ScheduleAction) bool {
+	a, ok := action.(*client.ScheduleWorkflowAction)
 	return ok && a.TaskQueue == s.TaskQueue
 }
 

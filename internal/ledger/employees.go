@@ -147,7 +147,7 @@ func writeEmployees(ctx context.Context, tx *sql.Tx, list map[employeeKey]sealed
 	})
 }
 
-// touchRows is how many rows a transaction of TouchFeed or SetMissing changes:
+// touchRows is how many rows a transaction of TouchFeed changes:
 // others may write in between.
 const touchRows = 1000
 
@@ -160,14 +160,6 @@ func (l *Ledger) TouchFeed(ctx context.Context, source string, seen []string, at
 	return fault("touch employees", l.updateRefs(ctx, source, seen,
 		`UPDATE employees SET missing = 0, seen_at = $1, observed_at = CASE WHEN observed_at < $2 THEN $2 ELSE observed_at END`,
 		millis(at), millis(observed)))
-}
-
-// SetMissing notes for how many full feeds in a row these refs were missing.
-// Refs that the ledger does not know are passed over. An error may leave some
-// refs changed.
-func (l *Ledger) SetMissing(ctx context.Context, source string, refs []string, missing int) error {
-	return fault("note missing employees", l.updateRefs(ctx, source, refs,
-		`UPDATE employees SET missing = $1`, missing))
 }
 
 // updateRefs runs update, whose parameters are values, on refs of source.

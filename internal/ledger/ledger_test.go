@@ -552,7 +552,6 @@ func TestTwoHandlesLoseNothing(t *testing.T) {
 							l.AddCounts(ctx, "hr", noon, map[string]int{"a": 1, "b": 2}),
 							l.PutEmployees(ctx, list),
 							l.TouchFeed(ctx, "hr", refs, noon, noon),
-							l.SetMissing(ctx, "hr", refs, r),
 						)
 						if err != nil {
 							t.Error(err)
