@@ -138,7 +138,7 @@ func TestTouchFeed(t *testing.T) {
 		ok(t, l.PutEmployees(ctx, list))
 		later := noon.Add(time.Hour)
 		ok(t, l.TouchFeed(ctx, "hr", append([]string{"unknown"}, refs[1:]...), later, later))
-		ok(t, l.TouchFeed(ctx, "hr", refs[2:3], later, noon)) // never back
+		ok(t, l.TouchFeed(ctx, "hr", refs[2:3], later, noon))        // never back
 		ok(t, l.TouchFeed(ctx, "hr", refs[3:4], later, time.Time{})) // nor blank
 		ok(t, l.TouchFeed(ctx, "other", refs, later.Add(time.Hour), later.Add(time.Hour)))
 		missing := map[int]int{}
