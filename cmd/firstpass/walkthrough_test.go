@@ -397,6 +397,10 @@ func (engine) ListSchedules(context.Context, *workflowservice.ListSchedulesReque
 	return &workflowservice.ListSchedulesResponse{}, nil
 }
 
+func (engine) StartWorkflowExecution(_ context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
+	return &workflowservice.StartWorkflowExecutionResponse{RunId: fmt.Sprintf("run-of-%s", r.WorkflowId)}, nil
+}
+
 func (engine) SignalWithStartWorkflowExecution(_ context.Context, r *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
 	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: fmt.Sprintf("run-of-%s", r.WorkflowId)}, nil
 }
