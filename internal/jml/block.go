@@ -28,6 +28,10 @@ const (
 	ReasonPassLost              BlockReason = "passLost"
 	ReasonContactHeld           BlockReason = "contactHeld"
 	ReasonVanished              BlockReason = "vanished"
+	ReasonUndeliverable         BlockReason = "undeliverable"
+	ReasonPickupLocked          BlockReason = "pickupLocked"
+	ReasonRepudiated            BlockReason = "repudiated"
+	ReasonReissueCap            BlockReason = "reissueCap"
 	ReasonInternal              BlockReason = "internal"
 )
 
@@ -38,7 +42,8 @@ func Reasons() []BlockReason {
 		ReasonPolicyDisabled, ReasonLifetimeOutsidePolicy, ReasonMultiUseNotAllowed, ReasonOutOfScope, ReasonForeignPass,
 		ReasonPassHeldElsewhere, ReasonNoRecipient, ReasonMessageRefused, ReasonChannelUnavailable, ReasonPermissionMissing,
 		ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUnknownRefusal, ReasonPassLost,
-		ReasonContactHeld, ReasonVanished, ReasonInternal,
+		ReasonContactHeld, ReasonVanished,
+		ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap, ReasonInternal,
 	}
 }
 
@@ -74,8 +79,18 @@ func (b Block) String() string {
 	return string(b.Reason) + " (" + b.Detail + ")"
 }
 
-// advice returns the sentence an operator acts on. All of them end in the
-// journey going on by itself: every reason is looked at again.
+// NeedsSomebody reports whether trying again by itself would do harm: only news
+// from HR or an operator's word ends such a block.
+func (r BlockReason) NeedsSomebody() bool {
+	switch r {
+	case ReasonContactHeld, ReasonVanished, ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap:
+		return true
+	}
+	return false
+}
+
+// advice returns the sentence an operator acts on. Unless the reason needs
+// somebody, the journey goes on by itself: it is looked at again.
 func advice(r BlockReason) string {
 	switch r {
 	case ReasonUserNotFound:
@@ -118,6 +133,14 @@ func advice(r BlockReason) string {
 		return "HR changed the private address or number shortly before the hand-over. Ask the employee by a way you know of old, then: firstpass held approve REF, or firstpass held reject REF to use the address from before."
 	case ReasonVanished:
 		return "The last full feed of the HR system lacks this employee. Nothing to do if the hire was rescinded: the joiner ends after some more feeds. Else have HR restore the record; Firstpass goes on when it is there again."
+	case ReasonUndeliverable:
+		return "A message came back, and there is no other way to send it. Correct the address in HR; Firstpass goes on when HR sends it. Or, if the fault was the channel's: firstpass reissue REF."
+	case ReasonPickupLocked:
+		return "Somebody who had the link typed a wrong code, or gave a wrong proof, too often. Speak to the employee by a way you know of old, then: firstpass reissue REF."
+	case ReasonRepudiated:
+		return "The employee says that somebody else collected or asked for the pass; it has been revoked. Treat it as an incident: look at the sign-ins of this user, speak to the employee by a way you know of old, then firstpass reissue REF or firstpass cancel."
+	case ReasonReissueCap:
+		return "This employee has had as many passes as the profile allows. Find out why they don't help, then: firstpass cancel, and start anew."
 	case ReasonPassLost:
 		return "The workflow that owned the pass ended before it was done; the pass has been revoked. Nothing to do: a new one is issued."
 	case ReasonUnknownRefusal:

@@ -31,6 +31,7 @@ type Snapshot struct {
 	Match        *Match    `json:"match,omitempty"`         // how to find the user; default by employee id
 	PersonalMail string    `json:"personal_mail,omitempty"` //
 	Phone        string    `json:"phone,omitempty"`         // E.164
+	BirthDate    Date      `json:"birth_date,omitzero"`     // if a proof needs it
 	ManagerID    string    `json:"manager_id,omitempty"`    // employee id of the manager
 	Locale       string    `json:"locale,omitempty"`        // BCP 47
 	Department   string    `json:"department,omitempty"`    //
@@ -159,12 +160,14 @@ func (s Snapshot) Start(hour Clock) (time.Time, error) {
 	return Instant(s.StartDate, hour, loc), nil
 }
 
-// Recipient returns the address of the kind a profile asks for; empty if HR
-// gave none.
+// Recipient returns the address that HR gave for the kind a profile asks for;
+// empty if it gave none, or if the address is not HR's to give.
 func (s Snapshot) Recipient(kind RecipientKind) string {
 	switch kind {
 	case RecipientPersonalMail:
 		return s.PersonalMail
+	case RecipientPersonalPhone:
+		return s.Phone
 	}
 	return ""
 }
