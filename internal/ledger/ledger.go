@@ -1,11 +1,13 @@
 // Package ledger is the database of what intake has seen: the last state of
 // every employee, deliveries, quarantined bodies, held changes, feeds and SCIM
-// resources. It stores and finds; it decides nothing.
+// resources; and of the links that invitations lead by. It stores and finds; it
+// decides nothing.
 //
 // The database is a SQLite file or PostgreSQL, with one schema and one dialect.
 // Whatever may be personal is sealed, with a label that names its table and
 // primary key, so that a row copied onto another key does not open. Refs,
-// source names, digests, times, counts and reasons stand in clear.
+// source names, digests, times, counts and reasons stand in clear, and so do
+// links: they are keyed hashes and opaque ids.
 //
 // SQLite wants a local disk: WAL mode shares memory between the processes that
 // have the file open, which network file systems do not offer

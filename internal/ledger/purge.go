@@ -9,14 +9,14 @@ import (
 type Before struct{ Quarantine, Deliveries, Counts, Files, Handshakes time.Time }
 
 // Purged says how many records Purge removed.
-type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes int }
+type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Links int }
 
 // purgeRows is how many rows a transaction of Purge removes: others may write
 // in between.
 const purgeRows = 1000
 
-// Purge removes what is older than before. After an error it says what it
-// removed until then.
+// Purge removes what is older than before, and links that lapsed a month ago.
+// After an error it says what it removed until then.
 func (l *Ledger) Purge(ctx context.Context, before Before) (Purged, error) {
 	var done Purged
 	for _, p := range []struct {
@@ -29,6 +29,7 @@ func (l *Ledger) Purge(ctx context.Context, before Before) (Purged, error) {
 		{"counts", "source, hour, name", "hour", before.Counts, &done.Counts},
 		{"files", "source, digest", "at", before.Files, &done.Files},
 		{"handshakes", "source, id", "at", before.Handshakes, &done.Handshakes},
+		{"links", "hash", "until", l.now().Add(-keepLapsed), &done.Links},
 	} {
 		if p.before.IsZero() {
 			continue

@@ -410,7 +410,7 @@ func TestPurge(t *testing.T) {
 		same(t, done, Purged{})
 		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon})
 		ok(t, err)
-		same(t, done, Purged{1, 1, purgeRows + 6, 1, 1})
+		same(t, done, Purged{Quarantine: 1, Deliveries: 1, Counts: purgeRows + 6, Files: 1, Handshakes: 1})
 		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon})
 		ok(t, err)
 		same(t, done, Purged{})
