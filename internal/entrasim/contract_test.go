@@ -14,7 +14,7 @@ func TestContractNamesEveryOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{entrasim.OpListUsers, entrasim.OpGetUser, entrasim.OpCheckMemberGroups, entrasim.OpTransitiveMemberOf, entrasim.OpListRoleAssignments,
+	want := []string{entrasim.OpListUsers, entrasim.OpGetUser, entrasim.OpListSponsors, entrasim.OpSendMail, entrasim.OpCheckMemberGroups, entrasim.OpTransitiveMemberOf, entrasim.OpListRoleAssignments,
 		entrasim.OpListMethods, entrasim.OpListPasses, entrasim.OpCreatePass, entrasim.OpGetPass, entrasim.OpDeletePass, entrasim.OpGetPolicy, entrasim.OpListOrganization}
 	if len(c.Operations) != len(want) {
 		t.Errorf("%d operations", len(c.Operations))

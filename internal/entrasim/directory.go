@@ -43,8 +43,9 @@ type User struct {
 	// usual case.
 	Disabled bool `json:"disabled,omitempty"`
 
-	ManagerID string   `json:"managerId,omitempty"`
-	GroupIDs  []string `json:"groupIds,omitempty"` // direct memberships
+	ManagerID  string   `json:"managerId,omitempty"`
+	SponsorIDs []string `json:"sponsorIds,omitempty"` // users and groups
+	GroupIDs   []string `json:"groupIds,omitempty"`   // direct memberships
 
 	// VisibleIn is how long after AddUser the user stays unknown to /users;
 	// AuthVisibleIn the same for the authentication endpoints, which are
@@ -120,7 +121,8 @@ func (u User) check() error {
 }
 
 func (u User) clone() User {
-	u.OtherMails, u.Identities, u.GroupIDs = slices.Clone(u.OtherMails), slices.Clone(u.Identities), slices.Clone(u.GroupIDs)
+	u.OtherMails, u.Identities = slices.Clone(u.OtherMails), slices.Clone(u.Identities)
+	u.GroupIDs, u.SponsorIDs = slices.Clone(u.GroupIDs), slices.Clone(u.SponsorIDs)
 	u.ExtensionAttributes = maps.Clone(u.ExtensionAttributes)
 	u.EmployeeHireDate, u.OnPremisesSyncEnabled = clonePointer(u.EmployeeHireDate), clonePointer(u.OnPremisesSyncEnabled)
 	return u
@@ -136,7 +138,7 @@ func clonePointer[T any](p *T) *T {
 
 // AddUser puts a user into the directory, filling ID, UserType, DisplayName and
 // Identities when empty, and returns the result. A taken id or UPN, an unknown
-// manager or group is an error.
+// manager, sponsor or group is an error.
 func (t *Tenant) AddUser(u User) (User, error) {
 	if err := u.check(); err != nil {
 		return User{}, err
@@ -178,6 +180,11 @@ func (t *Tenant) checkLinks(u User, self string) error {
 	}
 	if u.ManagerID != "" && t.st.user(u.ManagerID) == nil {
 		return fmt.Errorf("entrasim: user %s: no manager %s", u.ID, u.ManagerID)
+	}
+	for _, s := range u.SponsorIDs {
+		if t.st.user(s) == nil && t.st.group(s) == nil {
+			return fmt.Errorf("entrasim: user %s: no sponsor %s", u.ID, s)
+		}
 	}
 	for _, g := range u.GroupIDs {
 		if t.st.group(g) == nil {
@@ -226,6 +233,7 @@ func (t *Tenant) RemoveUser(id string) error {
 		if u.ManagerID == id {
 			u.ManagerID = ""
 		}
+		u.SponsorIDs = slices.DeleteFunc(u.SponsorIDs, func(s string) bool { return s == id })
 	}
 	return t.commit()
 }

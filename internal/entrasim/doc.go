@@ -1,7 +1,7 @@
 // Package entrasim is a Microsoft Entra tenant played on loopback: the token
 // endpoint and the part of Microsoft Graph v1.0 that issuing Temporary Access
-// Passes touches, over TLS, plus a second, plain-http listener which drives it
-// and answers what happened.
+// Passes and telling people of them touches, over TLS, plus a second, plain-http
+// listener which drives it and answers what happened.
 //
 // It exists because the two things that matter most about a pass cannot be
 // tried on a real tenant at will: what is left behind when an answer is lost,
@@ -34,5 +34,6 @@
 // Both listeners refuse any address that is not loopback, and nothing that
 // ships may import this package. A passcode is kept as a salted SHA-256 from
 // the moment its POST is answered; neither the state file, the history, the
-// log nor the management pages ever hold one.
+// log nor the management pages ever hold one. If one is mailed, Outbox holds it,
+// in memory.
 package entrasim

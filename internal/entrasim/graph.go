@@ -12,6 +12,8 @@ const (
 	OpToken                     = "token"
 	OpListUsers                 = "listUsers"
 	OpGetUser                   = "getUser"
+	OpListSponsors              = "listSponsors"
+	OpSendMail                  = "sendMail"
 	OpCheckMemberGroups         = "checkMemberGroups"
 	OpTransitiveMemberOf        = "transitiveMemberOf"
 	OpListRoleAssignments       = "listRoleAssignments"
@@ -27,7 +29,7 @@ const (
 	passesPath                  = "/v1.0/users/{userId}/authentication/temporaryAccessPassMethods"
 	passPath                    = passesPath + "/{methodId}"
 	policyPath                  = "/v1.0/policies/authenticationMethodsPolicy/authenticationMethodConfigurations/{configurationId}"
-	requestLimit          int64 = 64 << 10 // bytes; the largest body here has about 200
+	requestLimit          int64 = 64 << 10 // bytes; the largest body here, but for a mail, has about 200
 )
 
 // service tells which back end answers: they word errors differently.
@@ -36,6 +38,7 @@ type service int
 const (
 	directory service = iota
 	authService
+	exchange
 )
 
 // route is one Graph operation. A permission list is any-of; several lists must
@@ -59,10 +62,14 @@ func routes() []route {
 	passWrite := []string{"UserAuthMethod-TAP.ReadWrite.All", "UserAuthenticationMethod.ReadWrite.All"}
 	passRead := append([]string{"UserAuthMethod-TAP.Read.All", "UserAuthenticationMethod.Read.All"}, passWrite...)
 	policy := []string{"Policy.Read.AuthenticationMethod", "Policy.ReadWrite.AuthenticationMethod"}
+	sponsors := []string{"User.Read.All", "User.ReadWrite.All"} // Directory.* is not among them
+	send := []string{"Mail.Send"}
 	any := func(p ...[]string) [][]string { return p }
 	return []route{
 		{OpListUsers, http.MethodGet, "/v1.0/users", directory, any(users), (*Tenant).listUsers},
 		{OpGetUser, http.MethodGet, "/v1.0/users/{userId}", directory, any(users), (*Tenant).getUser},
+		{OpListSponsors, http.MethodGet, "/v1.0/users/{userId}/sponsors", directory, any(sponsors), (*Tenant).listSponsors},
+		{OpSendMail, http.MethodPost, "/v1.0/users/{userId}/sendMail", exchange, any(send), (*Tenant).sendMail},
 		{OpCheckMemberGroups, http.MethodPost, "/v1.0/users/{userId}/checkMemberGroups", directory, any(users, groups), (*Tenant).checkMemberGroups},
 		{OpTransitiveMemberOf, http.MethodGet, "/v1.0/users/{userId}/transitiveMemberOf", directory, any(users), (*Tenant).transitiveMemberOf},
 		{OpListRoleAssignments, http.MethodGet, "/v1.0/roleManagement/directory/roleAssignments", directory, any(roles), (*Tenant).listRoleAssignments},

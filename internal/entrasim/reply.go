@@ -57,8 +57,11 @@ func unauthorized(message string) reply {
 	return r
 }
 
-// denied is worded as each service words it; clients tell the two apart.
+// denied is worded as each service words it; clients tell them apart.
 func denied(s service) reply {
+	if s == exchange {
+		return refusal(s, http.StatusForbidden, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+	}
 	if s == authService {
 		return refusal(s, http.StatusForbidden, "accessDenied", "Request Authorization failed")
 	}
@@ -118,7 +121,11 @@ func (c *call) readBody(w http.ResponseWriter) {
 		c.bodyProblem = &bad
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, requestLimit))
+	limit := requestLimit
+	if c.service() == exchange {
+		limit = mailLimit
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, limit))
 	if err != nil {
 		bad := badRequest(c.service(), "The request body could not be read.")
 		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {

@@ -23,9 +23,10 @@ type Tenant struct {
 	faults   *faults
 	history  *history
 
-	mu   sync.Mutex // guards st and apps
-	st   *state
-	apps map[string]*app
+	mu     sync.Mutex // guards st, apps and outbox
+	st     *state
+	apps   map[string]*app
+	outbox []SentMail // not part of the state, which is written to a file
 
 	graph, manage       *http.Server
 	graphAddr, mngAddr  net.Addr

@@ -162,10 +162,16 @@ func (t *Tenant) renderUser(c *call, u *userRecord, sel, exp []string) object {
 	return o
 }
 
-// parseUserShape reads $select and $expand=manager($select=…).
+// parseUserShape reads $select and $expand=manager($select=…). A user takes one
+// relation in $expand.
+//
+// Source: github.com/microsoftgraph/microsoft-graph-docs issue 96
 func parseUserShape(q url.Values) (sel, exp []string, err error) {
 	if sel, err = parseSelect(q.Get("$select")); err != nil || !q.Has("$expand") {
 		return sel, nil, err
+	}
+	if n := relations(q.Get("$expand")); n > 1 {
+		return nil, nil, fmt.Errorf("the result of parsing $expand contained at least %d items, but the maximum allowed is 1", n)
 	}
 	rest, ok := strings.CutPrefix(q.Get("$expand"), "manager")
 	if !ok {
@@ -188,6 +194,23 @@ func parseUserShape(q url.Values) (sel, exp []string, err error) {
 	}
 	exp, err = parseSelect(inner)
 	return sel, exp, err
+}
+
+// relations counts what $expand names; commas within parentheses are of
+// $select.
+func relations(expand string) int {
+	n, depth := 1, 0
+	for _, r := range expand {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth == 0:
+			n++
+		}
+	}
+	return n
 }
 
 func parseSelect(s string) ([]string, error) {

@@ -1,6 +1,7 @@
-// Package graph speaks to Microsoft Graph v1.0 about users, their sign-in
-// methods and their Temporary Access Passes. It is the only package that
-// imports msgraph-sdk-go; everybody else sees the structs of package jml.
+// Package graph speaks to Microsoft Graph v1.0 about users and who answers for
+// them, their sign-in methods and their Temporary Access Passes, and sends mail.
+// It is the only package that imports msgraph-sdk-go; everybody else sees the
+// structs of package jml.
 //
 // # Which part of the SDK
 //

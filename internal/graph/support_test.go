@@ -135,6 +135,11 @@ func operations() []operation {
 			_, _, err := c.CreatePass(ctx, userID, request, now)
 			return err
 		}},
+		{"read addressees", func(ctx context.Context, c *graph.Client) error {
+			_, err := c.Addressees(ctx, userID, true)
+			return err
+		}},
+		{"send mail", func(ctx context.Context, c *graph.Client) error { return send(ctx, c, nil) }},
 		{"delete pass", func(ctx context.Context, c *graph.Client) error { return c.DeletePass(ctx, userID, passID) }},
 	}
 }
