@@ -174,7 +174,9 @@ func loadWith(t *testing.T, src map[string]any) (config.Source, error) {
 	whole, err := yaml.Parser().Marshal(map[string]any{
 		"temporal": map[string]any{"keyring_file": "k"}, "graph": map[string]any{"tenant_id": "example.org", "credential": map[string]any{"kind": "managed_identity"}},
 		"organisation": map[string]any{"name": "x", "help": "x"}, "channels": []any{map[string]any{"name": "mail", "api_key_file": "k", "from": "it@example.org"}},
-		"profiles": map[string]any{"default": map[string]any{"channel": "mail"}}, "refs": map[string]any{"key_file": "k"},
+		"profiles": map[string]any{"default": map[string]any{
+			"mode": "send", "pass_to": []any{map[string]any{"channel": "mail", "recipient": "personal_mail"}},
+		}}, "refs": map[string]any{"key_file": "k"},
 		"audit": map[string]any{"file": "a"}, "ledger": map[string]any{"file": "l"}, "sources": []any{src},
 	})
 	if err != nil {

@@ -31,12 +31,15 @@ type Field struct{ Name, Value string }
 
 // Fields lists a snapshot's values in the order in which people read them.
 func Fields(s jml.Snapshot) []Field {
-	date, clock := "", ""
+	date, clock, born := "", "", ""
 	if !s.StartDate.IsZero() {
 		date = s.StartDate.String()
 	}
 	if s.StartTime != nil {
 		clock = s.StartTime.String()
+	}
+	if !s.BirthDate.IsZero() {
+		born = s.BirthDate.String()
 	}
 	match := s.UserMatch()
 	zone := s.Zone
@@ -46,7 +49,7 @@ func Fields(s jml.Snapshot) []Field {
 	return []Field{
 		{"employee_id", s.EmployeeID}, {"status", string(s.Status)}, {"start_date", date}, {"start_time", clock},
 		{"zone", zone}, {"site", s.Site}, {"country", s.Country}, {"given_name", s.GivenName}, {"family_name", s.FamilyName},
-		{"personal_mail", s.PersonalMail}, {"phone", s.Phone}, {"upn", s.UPN}, {"entra user", match.Attribute + "=" + match.Value}, {"manager_id", s.ManagerID},
+		{"personal_mail", s.PersonalMail}, {"phone", s.Phone}, {"birth_date", born}, {"upn", s.UPN}, {"entra user", match.Attribute + "=" + match.Value}, {"manager_id", s.ManagerID},
 		{"department", s.Department}, {"employee_type", s.EmployeeType}, {"locale", s.Locale},
 		{"observed_at", s.ObservedAt.UTC().Format(time.RFC3339)},
 	}

@@ -96,6 +96,13 @@ func (f fields) snapshot(z zones, seen, now time.Time) (jml.Snapshot, error) {
 		}
 		out.StartDate = d
 	}
+	if s := f.text("birth_date"); s != "" {
+		d, err := birthDate(s, now)
+		if err != nil {
+			found.add("birth_date", err.Error())
+		}
+		out.BirthDate = d
+	}
 	if s := f.text("start_time"); s != "" {
 		c, err := jml.ParseClock(s)
 		if err != nil {
@@ -135,6 +142,22 @@ func (f fields) snapshot(z zones, seen, now time.Time) (jml.Snapshot, error) {
 		return jml.Snapshot{}, found.err()
 	}
 	return out, nil
+}
+
+// birthDate reads a date of birth. A proof compares with it: what can't be one
+// must not get as far as that.
+func birthDate(s string, now time.Time) (jml.Date, error) {
+	d, err := jml.ParseDate(s)
+	switch {
+	case err != nil:
+		return jml.Date{}, errors.New("no such day")
+	case d.Year < 1900:
+		// HR systems spell "unknown" as 0001 or 1753.
+		return jml.Date{}, errors.New("no real date of birth")
+	case d.String() > now.UTC().Format(time.DateOnly):
+		return jml.Date{}, errors.New("lies in the future")
+	}
+	return d, nil
 }
 
 // findings are texts of the form "field: what is wrong".

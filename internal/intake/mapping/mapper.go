@@ -16,9 +16,9 @@ import (
 // the hold of a snapshot are ours and not among them.
 func FieldNames() []string {
 	return []string{
-		"country", "department", "employee_id", "employee_type", "family_name", "given_name", "locale", "manager_id",
-		"match_attribute", "match_value", "observed_at", "personal_mail", "phone", "site", "start_date", "start_time",
-		"status", "upn", "zone",
+		"birth_date", "country", "department", "employee_id", "employee_type", "family_name", "given_name", "locale",
+		"manager_id", "match_attribute", "match_value", "observed_at", "personal_mail", "phone", "site", "start_date",
+		"start_time", "status", "upn", "zone",
 	}
 }
 

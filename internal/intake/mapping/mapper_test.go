@@ -62,6 +62,9 @@ func TestMapped(t *testing.T) {
 		{"match", []string{"match_attribute", `"userPrincipalName"`, "match_value", "item.upn"}, object{"id": "7", "upn": "u@example.org"},
 			func(s *jml.Snapshot) { s.Match = &jml.Match{Attribute: "userPrincipalName", Value: "u@example.org"} }},
 		{"layout", []string{"start_date", `localDate(item.d, "MM/DD/YYYY")`}, object{"id": "7", "d": "04/01/2026"}, same},
+		{"born", []string{"birth_date", `localDate(item.d, "DD.MM.YYYY")`}, object{"id": "7", "d": "17.05.1990"}, func(s *jml.Snapshot) { s.BirthDate = jml.Date{Year: 1990, Month: 5, Day: 17} }},
+		{"born today", []string{"birth_date", "item.d"}, object{"id": "7", "d": "2026-03-02"}, func(s *jml.Snapshot) { s.BirthDate = jml.Date{Year: 2026, Month: 3, Day: 2} }},
+		{"born nobody knows when", []string{"birth_date", "item.?d"}, object{"id": "7", "d": nil}, same},
 		{"time of day", []string{"start_time", "item.t"}, object{"id": "7", "t": "07:30"}, func(s *jml.Snapshot) { s.StartTime = &jml.Clock{Hour: 7, Minute: 30} }},
 		{"observed, unix", []string{"observed_at", "item.at"}, object{"id": "7", "at": int64(1772452700)}, func(s *jml.Snapshot) { s.ObservedAt = noon.Add(-100 * time.Second) }},
 		{"observed, ISO", []string{"observed_at", "item.at"}, object{"id": "7", "at": "2026-03-02T12:00:00+0100"}, func(s *jml.Snapshot) { s.ObservedAt = noon.Add(-time.Hour) }},
@@ -114,6 +117,10 @@ func TestMappedRefuses(t *testing.T) {
 		{"no such day", []string{"start_date", "item.d"}, object{"d": "2026-02-30"}, "start_date: no such day"},
 		{"no start", []string{"start_date", "localDate(item.d)"}, object{"d": "9999-12-31"}, "start_date: missing"},
 		{"start of long ago", []string{"start_date", "localDate(item.d)"}, object{"d": "0001-01-01"}, "start_date: no real start date"},
+		{"born in another order", []string{"birth_date", "item.d"}, object{"d": "17.05.1990 " + canary}, "birth_date: not of the right form; want YYYY-MM-DD"},
+		{"born on no day", []string{"birth_date", "item.d"}, object{"d": "1990-02-30"}, "birth_date: no such day"},
+		{"born long ago", []string{"birth_date", "item.d"}, object{"d": "0001-01-01"}, "birth_date: no real date of birth"},
+		{"not born yet", []string{"birth_date", "item.d"}, object{"d": "2026-03-03"}, "birth_date: lies in the future"},
 		{"no hour", []string{"start_time", "item.d"}, object{"d": canary}, "start_time: not of the right form; want HH:MM"},
 		{"list", []string{"phone", "item.p"}, object{"p": []any{canary}}, "phone: is not a text"},
 		{"double", []string{"phone", "item.p"}, object{"p": 1.5}, "phone: is not a text"},
@@ -218,7 +225,7 @@ func TestMapperRefuses(t *testing.T) {
 			Sites: map[string]config.Site{"Mars": {Zone: "Mars/Base"}, "Void": {}}, DefaultZone: "CEST"}, ScopeItem, []string{
 			"sources[3].default_zone: not an IANA time zone",
 			"sources[3].map.employee_id: does not compile: line 1, column 6: Syntax error",
-			"sources[3].map.hold: no field of a snapshot; fields: country, department, employee_id",
+			"sources[3].map.hold: no field of a snapshot; fields: birth_date, country, department, employee_id",
 			"sources[3].map.start_date: missing",
 			"sources[3].map.status: must give a text, not bool",
 			"sources[3].map.zone_rule: no field of a snapshot",
@@ -258,7 +265,7 @@ func TestMapperRefuses(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	full := object{"employee_id": " 7 ", "status": "scheduled", "start_date": "2026-04-01", "start_time": "07:30", "zone": "Europe/Berlin",
 		"given_name": "Ada", "family_name": "Muster", "upn": "ada@example.org", "match": object{"attribute": "onPremisesImmutableId", "value": "x=="},
-		"personal_mail": "ada@example.com", "phone": "+493055501", "manager_id": "1", "locale": "de-DE", "department": "IT", "employee_type": "Intern",
+		"personal_mail": "ada@example.com", "phone": "+493055501", "birth_date": "1990-05-17", "manager_id": "1", "locale": "de-DE", "department": "IT", "employee_type": "Intern",
 		"site": "Berlin", "country": "DEU", "observed_at": "2026-03-02T11:00:00Z"}
 	m := newMapper(t, config.Source{}, ScopeItem)
 	got, err := m.Snapshot(t.Context(), Vars{Item: full}, noon, noon)
@@ -268,6 +275,7 @@ func TestCanonical(t *testing.T) {
 	exp := want(func(s *jml.Snapshot) {
 		s.StartTime, s.Match = &jml.Clock{Hour: 7, Minute: 30}, &jml.Match{Attribute: "onPremisesImmutableId", Value: "x=="}
 		s.GivenName, s.FamilyName, s.UPN, s.PersonalMail, s.Phone = "Ada", "Muster", "ada@example.org", "ada@example.com", "+493055501"
+		s.BirthDate = jml.Date{Year: 1990, Month: 5, Day: 17}
 		s.ManagerID, s.Locale, s.Department, s.EmployeeType, s.Site, s.Country = "1", "de-DE", "IT", "Intern", "Berlin", "DE"
 		s.ObservedAt = noon.Add(-time.Hour)
 	})
@@ -324,7 +332,7 @@ func TestSchemaKnowsSnapshot(t *testing.T) {
 		s.StartTime, s.Match = &jml.Clock{Hour: 7}, &jml.Match{Attribute: "employeeId", Value: "7"}
 		s.GivenName, s.FamilyName, s.UPN, s.PersonalMail, s.Phone, s.ManagerID, s.Locale = "a", "b", "c", "d", "e", "f", "g"
 		s.Department, s.EmployeeType, s.Site, s.Country = "h", "i", "j", "DE"
-		s.Hold = jml.HoldContact
+		s.BirthDate, s.Hold = jml.Date{Year: 1990, Month: 5, Day: 17}, jml.HoldContact
 	})
 	body, err := json.Marshal(full)
 	if err != nil {
