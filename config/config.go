@@ -15,8 +15,12 @@ type Config struct {
 	Temporal     Temporal              `mapstructure:"temporal"`
 	Graph        Graph                 `mapstructure:"graph"`
 	Intake       Intake                `mapstructure:"intake"`
+	Pickup       Pickup                `mapstructure:"pickup"`
 	Organisation Organisation          `mapstructure:"organisation"`
+	Messages     Messages              `mapstructure:"messages"`
+	Desks        []Desk                `mapstructure:"desks"`
 	Channels     []Channel             `mapstructure:"channels"`
+	Proofs       map[string]Proof      `mapstructure:"proofs"`
 	Sources      []Source              `mapstructure:"sources"`
 	Profiles     map[string]ProfileKey `mapstructure:"profiles"`
 	Refs         Refs                  `mapstructure:"refs"`
@@ -74,8 +78,11 @@ type Credential struct {
 
 // Intake is the HTTP side that HR systems call.
 type Intake struct {
-	Listen    string        `mapstructure:"listen"` // host:port
-	TLS       IntakeTLS     `mapstructure:"tls"`
+	Listen string    `mapstructure:"listen"` // host:port
+	TLS    ServerTLS `mapstructure:"tls"`
+	// URL is what the world calls the listener: https://host, no path. Twilio
+	// is told to report there.
+	URL       string        `mapstructure:"url"`
 	MaxBody   Size          `mapstructure:"max_body"`
 	LateLimit time.Duration `mapstructure:"late_limit"`
 	// QuarantineKeep is how long records that could not be read are kept.
@@ -84,50 +91,198 @@ type Intake struct {
 	DedupeKeep time.Duration `mapstructure:"dedupe_keep"`
 }
 
-// IntakeTLS is the certificate intake serves with; empty for plain HTTP behind
-// a proxy.
-type IntakeTLS struct {
+// ServerTLS is the certificate a listener serves with; empty for plain HTTP
+// behind a proxy.
+type ServerTLS struct {
 	CertificateFile string `mapstructure:"certificate_file" file:"public"`
 	KeyFile         string `mapstructure:"key_file" file:"secret"`
 }
 
-// Organisation is what messages say of you.
+// Pickup is the page where people collect their pass. Without url there is
+// none, and no profile can have mode pickup.
+type Pickup struct {
+	Listen string    `mapstructure:"listen"` // host:port
+	TLS    ServerTLS `mapstructure:"tls"`
+	// URL is what links begin with: https://host, no path.
+	URL string `mapstructure:"url"`
+	// KeyFile holds 32 or more random bytes in base64. Links and codes derive
+	// from it.
+	KeyFile string `mapstructure:"key_file" file:"secret"`
+	// ClientIPHeader names the header in which a proxy tells the visitor's
+	// address; empty: who connects is the visitor. Its last entry counts.
+	ClientIPHeader string `mapstructure:"client_ip_header"`
+	// TriesPerMinute bounds wrong entries from one address.
+	TriesPerMinute int `mapstructure:"tries_per_minute"`
+}
+
+// Organisation is what messages and pages say of you.
 type Organisation struct {
 	Name      string `mapstructure:"name"`
 	SignInURL string `mapstructure:"sign_in_url"`
 	Help      string `mapstructure:"help"`
+	Colour    string `mapstructure:"colour"`                  // #rrggbb, of the pages' header and buttons
+	LogoFile  string `mapstructure:"logo_file" file:"public"` // SVG or PNG
 }
 
-// ChannelSendGrid is the only kind of channel so far.
-const ChannelSendGrid = "sendgrid"
+// Messages says how messages are worded.
+type Messages struct {
+	// Locale is the BCP 47 tag for whoever has none that there are templates in.
+	Locale string `mapstructure:"locale"`
+	// Folder overlays the built-in templates, file by file.
+	Folder string `mapstructure:"folder"`
+}
 
-// Channel is one way of sending messages.
+// Desk is people who help on the spot: a service desk, a reception.
+type Desk struct {
+	Name   string `mapstructure:"name"`
+	Mail   string `mapstructure:"mail"`
+	Phone  string `mapstructure:"phone"` // E.164
+	Locale string `mapstructure:"locale"`
+	Zone   string `mapstructure:"zone"` // IANA
+}
+
+// ChannelKind names a provider's protocol.
+type ChannelKind string
+
+// The kinds.
+const (
+	ChannelSendGrid ChannelKind = "sendgrid" // mail, by SendGrid's v3 API
+	ChannelSMTP     ChannelKind = "smtp"     // mail, by a relay with TLS
+	ChannelGraph    ChannelKind = "graph"    // mail, from a mailbox of the tenant
+	ChannelTwilio   ChannelKind = "twilio"   // text messages
+	ChannelWebhook  ChannelKind = "webhook"  // signed POST (Standard Webhooks): ITSM, kiosk, chat bot
+	ChannelTeams    ChannelKind = "teams"    // a Microsoft Teams channel; never anything secret
+	ChannelSlack    ChannelKind = "slack"    // a Slack channel; never anything secret
+	ChannelLetter   ChannelKind = "letter"   // files to print; never a passcode
+)
+
+// Channel is one way of sending messages. Which keys a kind takes stands in
+// example.yaml.
 type Channel struct {
-	Name       string `mapstructure:"name"`
-	Kind       string `mapstructure:"kind"`
-	Endpoint   string `mapstructure:"endpoint"` // service root, no version or path
+	Name     string      `mapstructure:"name"`
+	Kind     ChannelKind `mapstructure:"kind"`
+	Endpoint string      `mapstructure:"endpoint"` // sendgrid, twilio: service root, no version or path
+	CAFile   string      `mapstructure:"ca_file" file:"public"`
+	// AtOnce bounds how many messages are under way at a time, so that a
+	// channel that hangs keeps nobody else waiting.
+	AtOnce int `mapstructure:"at_once"`
+
+	// Mail, and the sender of text messages.
+	From     string `mapstructure:"from"`
+	FromName string `mapstructure:"from_name"`
+	ReplyTo  string `mapstructure:"reply_to"`
+
+	// sendgrid
 	APIKeyFile string `mapstructure:"api_key_file" file:"secret"`
-	From       string `mapstructure:"from"`
-	FromName   string `mapstructure:"from_name"`
-	ReplyTo    string `mapstructure:"reply_to"`
-	CAFile     string `mapstructure:"ca_file" file:"public"`
 	Sandbox    bool   `mapstructure:"sandbox"`
+	// Templates are SendGrid's dynamic templates, by message; the others use
+	// the built-in ones.
+	Templates map[string]string `mapstructure:"templates"`
+	// EventKeyFile holds the verification key of the signed Event Webhook.
+	EventKeyFile string `mapstructure:"event_key_file" file:"public"`
+
+	// smtp
+	Server       string `mapstructure:"server"` // host:port
+	ImplicitTLS  bool   `mapstructure:"implicit_tls"`
+	Username     string `mapstructure:"username"`
+	PasswordFile string `mapstructure:"password_file" file:"secret"`
+
+	// twilio
+	AccountSID    string `mapstructure:"account_sid"`
+	AuthTokenFile string `mapstructure:"auth_token_file" file:"secret"`
+	// MessagingService is sent by instead of From.
+	MessagingService string `mapstructure:"messaging_service"`
+	// Segments bounds a text: 160 characters of GSM-7 are one.
+	Segments int `mapstructure:"segments"`
+
+	// webhook
+	URL     string `mapstructure:"url"`
+	KeyFile string `mapstructure:"key_file" file:"secret"` // whsec_…
+
+	// teams, slack: holds the webhook's URL, which is its secret
+	URLFile string `mapstructure:"url_file" file:"secret"`
+
+	// letter
+	Folder string         `mapstructure:"folder"`
+	Format []LetterFormat `mapstructure:"format"`
+	Return string         `mapstructure:"return_address"`
+}
+
+// LetterFormat is a kind of file to print.
+type LetterFormat string
+
+// The formats.
+const (
+	LetterHTML LetterFormat = "html"
+	LetterPDF  LetterFormat = "pdf"
+)
+
+// Route is one way of getting a message to somebody.
+type Route struct {
+	Channel   string            `mapstructure:"channel"`
+	Recipient jml.RecipientKind `mapstructure:"recipient"`
+	Desk      string            `mapstructure:"desk"` // with recipient desk
+}
+
+// Proof is a way for visitors of the pick-up page to show who they are.
+type Proof struct {
+	Kind jml.ProofKind `mapstructure:"kind"`
+	// fact: which of birth_date and employee_id are asked for; all must be right.
+	Ask []string `mapstructure:"ask"`
+	// oidc
+	Issuer           string   `mapstructure:"issuer"`
+	ClientID         string   `mapstructure:"client_id"`
+	ClientSecretFile string   `mapstructure:"client_secret_file" file:"secret"`
+	Scopes           []string `mapstructure:"scopes"`
+	ACRValues        []string `mapstructure:"acr_values"` // one of them must be in the token
+	// Match is a CEL rule over claims and employee that must be true.
+	Match string `mapstructure:"match"`
+	// Subject is a CEL expression over claims: the identifier of which a keyed
+	// hash is kept.
+	Subject string `mapstructure:"subject"`
+	CAFile  string `mapstructure:"ca_file" file:"public"`
+	// manager: how the manager is asked.
+	To []Route `mapstructure:"to"`
+}
+
+// ReminderKey is a reminder as it is written: before or after of.
+type ReminderKey struct {
+	Before time.Duration `mapstructure:"before"`
+	After  time.Duration `mapstructure:"after"`
+	Of     jml.Anchor    `mapstructure:"of"`
+	To     []Route       `mapstructure:"to"`
+}
+
+// QuietKey is the part of the local day in which nobody is reminded.
+type QuietKey struct {
+	From  jml.Clock `mapstructure:"from"`
+	Until jml.Clock `mapstructure:"until"`
 }
 
 // ProfileKey is a profile as it is written; Config.Profile gives the jml one.
 type ProfileKey struct {
-	LeadTime   time.Duration     `mapstructure:"lead_time"`
-	StartHour  jml.Clock         `mapstructure:"start_hour"`
-	Lifetime   time.Duration     `mapstructure:"lifetime"`
-	OneTime    bool              `mapstructure:"one_time"`
-	Mode       jml.Mode          `mapstructure:"mode"`
-	Channel    string            `mapstructure:"channel"`
-	Recipient  jml.RecipientKind `mapstructure:"recipient"`
-	CompleteOn []jml.MethodKind  `mapstructure:"complete_on"`
-	Settle     time.Duration     `mapstructure:"settle"`
-	Timeout    time.Duration     `mapstructure:"timeout"`
-	Poll       []time.Duration   `mapstructure:"poll"`
-	Recheck    []time.Duration   `mapstructure:"recheck"`
+	LeadTime   time.Duration    `mapstructure:"lead_time"`
+	StartHour  jml.Clock        `mapstructure:"start_hour"`
+	Lifetime   time.Duration    `mapstructure:"lifetime"`
+	OneTime    bool             `mapstructure:"one_time"`
+	Mode       jml.Mode         `mapstructure:"mode"`
+	PassTo     []Route          `mapstructure:"pass_to"`
+	RestTo     []Route          `mapstructure:"rest_to"`
+	LinkTo     []Route          `mapstructure:"link_to"`
+	CodeTo     []Route          `mapstructure:"code_to"`
+	LinkValid  time.Duration    `mapstructure:"link_valid"`
+	Proofs     []string         `mapstructure:"proofs"`
+	Window     time.Duration    `mapstructure:"window"`
+	NoticeTo   []Route          `mapstructure:"notice_to"`
+	AlertTo    []Route          `mapstructure:"alert_to"`
+	Reminders  []ReminderKey    `mapstructure:"reminders"`
+	QuietHours QuietKey         `mapstructure:"quiet_hours"`
+	Reissues   int              `mapstructure:"reissues"`
+	CompleteOn []jml.MethodKind `mapstructure:"complete_on"`
+	Settle     time.Duration    `mapstructure:"settle"`
+	Timeout    time.Duration    `mapstructure:"timeout"`
+	Poll       []time.Duration  `mapstructure:"poll"`
+	Recheck    []time.Duration  `mapstructure:"recheck"`
 }
 
 // Refs says where the key of the opaque references is.
@@ -163,19 +318,48 @@ func (c *Config) Profile(name string) jml.Profile {
 	if !ok {
 		return jml.Profile{}
 	}
-	return jml.Profile{
+	out := jml.Profile{
 		Name:       name,
 		LeadTime:   p.LeadTime,
 		StartHour:  p.StartHour,
 		Lifetime:   p.Lifetime,
 		OneTime:    p.OneTime,
 		Mode:       p.Mode,
-		Channel:    p.Channel,
-		Recipient:  p.Recipient,
+		PassTo:     routes(p.PassTo),
+		RestTo:     routes(p.RestTo),
+		LinkTo:     routes(p.LinkTo),
+		CodeTo:     routes(p.CodeTo),
+		LinkValid:  p.LinkValid,
+		Window:     p.Window,
+		NoticeTo:   routes(p.NoticeTo),
+		AlertTo:    routes(p.AlertTo),
+		Reissues:   p.Reissues,
 		CompleteOn: p.CompleteOn,
 		Settle:     p.Settle,
 		Timeout:    p.Timeout,
 		Poll:       p.Poll,
 		Recheck:    p.Recheck,
 	}
+	for _, name := range p.Proofs {
+		out.Proofs = append(out.Proofs, jml.Proof{Name: name, Kind: c.Proofs[name].Kind, To: routes(c.Proofs[name].To)})
+	}
+	for _, r := range p.Reminders {
+		offset := r.After
+		if r.Before > 0 {
+			offset = -r.Before
+		}
+		out.Reminders = append(out.Reminders, jml.Reminder{Anchor: r.Of, Offset: offset, To: routes(r.To)})
+	}
+	if q := p.QuietHours; q.From != q.Until {
+		out.Quiet = &jml.QuietHours{From: q.From, Until: q.Until}
+	}
+	return out
+}
+
+func routes(list []Route) []jml.Route {
+	var out []jml.Route
+	for _, r := range list {
+		out = append(out, jml.Route{Channel: r.Channel, Recipient: r.Recipient, Desk: r.Desk})
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,16 +30,18 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := jml.Profile{
-		Name: "default", LeadTime: 48 * time.Hour, StartHour: jml.Clock{Hour: 9}, Lifetime: 8 * time.Hour,
-		Mode: jml.ModeSend, Channel: "mail", Recipient: jml.RecipientPersonalMail,
-		CompleteOn: jml.StrongMethods(), Settle: 15 * time.Minute, Timeout: 7 * 24 * time.Hour,
-		Poll: []time.Duration{2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute},
-		Recheck: []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute,
-			15 * time.Minute, 30 * time.Minute, time.Hour},
-	}
-	if d := cmp.Diff(want, c.Profile("default")); d != "" {
+	if d := cmp.Diff(office(), c.Profile("default")); d != "" {
 		t.Error(d)
+	}
+	remote := c.Profile("remote")
+	if d := cmp.Diff([]jml.Proof{{Name: "eid", Kind: jml.ProofOIDC}}, remote.Proofs); d != "" || remote.Mode != jml.ModePickup {
+		t.Errorf("remote: %s, mode %s", d, remote.Mode)
+	}
+	frontline := c.Profile("frontline")
+	for _, r := range slices.Concat(frontline.LinkTo, frontline.CodeTo, frontline.NoticeTo) {
+		if r.Recipient.Employee() {
+			t.Errorf("frontline: %s needs what the employee does not have", r.Channel)
+		}
 	}
 	if c.Intake.MaxBody != 256<<10 || c.Intake.LateLimit != 168*time.Hour {
 		t.Errorf("intake = %+v", c.Intake)
@@ -51,6 +54,57 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// office is the profile default of the example.
+func office() jml.Profile {
+	sms := jml.Route{Channel: "sms", Recipient: jml.RecipientPersonalPhone}
+	mail := jml.Route{Channel: "mail", Recipient: jml.RecipientPersonalMail}
+	desk := jml.Route{Channel: "tenant-mail", Recipient: jml.RecipientDesk, Desk: "service-desk"}
+	return jml.Profile{
+		Name: "default", LeadTime: 48 * time.Hour, StartHour: jml.Clock{Hour: 9}, Lifetime: 8 * time.Hour,
+		Mode:       jml.ModePickup,
+		LinkTo:     []jml.Route{mail, {Channel: "relay", Recipient: jml.RecipientPersonalMail}},
+		CodeTo:     []jml.Route{sms, desk},
+		LinkValid:  7 * 24 * time.Hour,
+		Proofs:     []jml.Proof{{Name: "hr-facts", Kind: jml.ProofFact}},
+		Window:     15 * time.Minute,
+		NoticeTo:   []jml.Route{sms, mail},
+		AlertTo:    []jml.Route{{Channel: "teams", Recipient: jml.RecipientDesk}, {Channel: "relay", Recipient: jml.RecipientDesk, Desk: "service-desk"}},
+		CompleteOn: jml.StrongMethods(), Settle: 15 * time.Minute, Timeout: 7 * 24 * time.Hour,
+		Reminders: []jml.Reminder{
+			{Anchor: jml.AnchorStart, Offset: -18 * time.Hour, To: []jml.Route{sms, mail}},
+			{Anchor: jml.AnchorExpiry, Offset: -2 * time.Hour, To: []jml.Route{sms}},
+			{Anchor: jml.AnchorStart, Offset: 4 * time.Hour, To: []jml.Route{{Channel: "tenant-mail", Recipient: jml.RecipientManager}}},
+			{Anchor: jml.AnchorStart, Offset: 24 * time.Hour, To: []jml.Route{desk}},
+		},
+		Quiet:    &jml.QuietHours{From: jml.Clock{Hour: 20}, Until: jml.Clock{Hour: 7, Minute: 30}},
+		Reissues: 2,
+		Poll:     []time.Duration{2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute},
+		Recheck: []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute,
+			15 * time.Minute, 30 * time.Minute, time.Hour},
+	}
+}
+
+// withClassic puts the profile in force that text shows commented out: a blank
+// behind # makes a line prose; none, or two, a part of the profile.
+func withClassic(text string) string {
+	return regexp.MustCompile(`(?m)^  #(\S|  )`).ReplaceAllString(text, "  $1")
+}
+
+func TestExampleClassic(t *testing.T) {
+	raw, err := os.ReadFile("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := load([]byte(withClassic(string(raw))), "/etc/firstpass", noenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Profile("classic")
+	if p.Mode != jml.ModeSend || len(p.PassTo) != 1 || len(p.RestTo) != 1 || p.LinkValid != 0 || p.Window != 0 {
+		t.Errorf("classic = %+v", p)
+	}
+}
+
 // exampleLines are the lines of the example, with single keys that are shown
 // commented out put in force.
 func exampleLines(t *testing.T) []string {
@@ -58,8 +112,9 @@ func exampleLines(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := regexp.MustCompile(`(?m)^( +)# (secret_file|token_file|url_file|password_file): `)
-	return strings.Split(shown.ReplaceAllString(string(raw), "$1$2: "), "\n")
+	shown := regexp.MustCompile(`(?m)^( +)# (secret_file|token_file|url_file|password_file|messaging_service): `)
+	text := shown.ReplaceAllString(string(raw), "$1$2: ")
+	return strings.Split(withClassic(text), "\n")
 }
 
 func TestExampleHasEveryKey(t *testing.T) {
@@ -117,7 +172,7 @@ func TestExampleExplainsEveryKey(t *testing.T) {
 		seen[k] = seen[k] || explained
 	}
 	// Fields of a mapping are explained where map is; the rest is said by kind.
-	for _, k := range strings.Fields("employee_id status start_date start_time given_name family_name upn personal_mail phone manager_id department employee_type default secret_file token_file url_file password_file Berlin zone") {
+	for _, k := range strings.Fields("employee_id status start_date start_time given_name family_name upn personal_mail phone manager_id department employee_type default secret_file token_file url_file password_file messaging_service Berlin zone") {
 		delete(seen, k)
 	}
 	for k, ok := range seen {
@@ -174,17 +229,24 @@ func TestEnvironment(t *testing.T) {
 		"FIRSTPASS_INTAKE__MAX_BODY":       "1MiB",
 		"FIRSTPASS_INTAKE__LATE_LIMIT":     "2d",
 		"FIRSTPASS_AUDIT__FILE":            "/srv/audit.jsonl",
+
+		"FIRSTPASS_PICKUP__TRIES_PER_MINUTE": "20",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Temporal.Address != "temporal:7233" || c.Intake.MaxBody != 1<<20 ||
-		c.Intake.LateLimit != 48*time.Hour || c.Audit.File != "/srv/audit.jsonl" {
+		c.Intake.LateLimit != 48*time.Hour || c.Pickup.TriesPerMinute != 20 || c.Audit.File != "/srv/audit.jsonl" {
 		t.Errorf("config = %+v", c)
 	}
-	_, err = Load("example.yaml", envOf(map[string]string{"FIRSTPASS_TEMPORAL__TLS__ENABLED": "maybe"}))
-	if err == nil || err.Error() != "temporal.tls.enabled: want true or false" {
-		t.Errorf("err = %v", err)
+	for name, want := range map[string]string{
+		"FIRSTPASS_TEMPORAL__TLS__ENABLED":   "temporal.tls.enabled: want true or false",
+		"FIRSTPASS_PICKUP__TRIES_PER_MINUTE": "pickup.tries_per_minute: want a whole number",
+	} {
+		_, err = Load("example.yaml", envOf(map[string]string{name: "maybe"}))
+		if err == nil || err.Error() != want {
+			t.Errorf("err = %v, want %s", err, want)
+		}
 	}
 }
 
@@ -260,6 +322,12 @@ func FuzzLoad(f *testing.F) {
 		for name := range c.Profiles {
 			if p := c.Profile(name); p.Name == "" || p.Lifetime == 0 || len(p.Poll) == 0 {
 				t.Fatalf("profile %+v", p)
+			}
+			// Whatever loads keeps link and code apart.
+			for _, l := range c.Profile(name).LinkTo {
+				if l.Recipient != jml.RecipientDesk && slices.ContainsFunc(c.Profile(name).CodeTo, func(r jml.Route) bool { return r.Recipient == l.Recipient }) {
+					t.Fatalf("profile %+v", c.Profile(name))
+				}
 			}
 		}
 		files(c, func(path, _ string, name *string) {

@@ -33,12 +33,23 @@ func decode(tree map[string]any) (*Config, problems) {
 	if err := d.Decode(tree); err != nil {
 		typeProblems(err, &found)
 	}
+	half(meta.Unset, &found)
 	// Metadata.Unused says the same as ErrorUnused does, but gives each key its
 	// whole path.
 	for _, key := range meta.Unused {
 		found.add(plainPath(key), "unknown key; config/example.yaml has all there are")
 	}
 	return &c, found
+}
+
+// half complains of quiet hours that only begin or only end: once decoded, an
+// absent time of day is midnight.
+func half(unset []string, found *problems) {
+	for _, key := range unset {
+		if strings.HasSuffix(key, ".quiet_hours.from") || strings.HasSuffix(key, ".quiet_hours.until") {
+			found.add(plainPath(key), "missing; quiet hours need from and until")
+		}
+	}
 }
 
 // valueError is a problem of our own wording with a value.
@@ -66,6 +77,8 @@ func stringsOnly(from, to reflect.Value) (any, error) {
 		want = "a text in quotes"
 	case to.Kind() == reflect.String && k != reflect.String:
 		want = "a text; put it in quotes"
+	case to.Kind() == reflect.Int && k != reflect.Int && k != reflect.Int64:
+		want = "a whole number"
 	case to.Kind() == reflect.Bool && k != reflect.Bool:
 		want = "true or false"
 	case to.Kind() == reflect.Slice && k != reflect.Slice:

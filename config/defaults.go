@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 
 	"firstpass.internal/internal/jml"
 )
@@ -28,26 +29,52 @@ func withDefaults(tree map[string]any) map[string]any {
 			"quarantine_keep": "30d",
 			"dedupe_keep":     "14d",
 		},
+		"pickup": pickupDefaults(tree["pickup"]),
 		"ledger": map[string]any{"kind": string(LedgerSQLite)},
 		"organisation": map[string]any{
 			"sign_in_url": "https://mysignins.microsoft.com/security-info",
+			"colour":      "#1f4e79",
 		},
+		"messages": map[string]any{"locale": "en"},
 	})
-	each(out, "channels", func(map[string]any) map[string]any {
-		return map[string]any{"kind": ChannelSendGrid, "endpoint": "https://api.sendgrid.com"}
-	})
+	each(out, "channels", channelDefaults)
 	each(out, "sources", sourceDefaults)
-	if profiles, ok := out["profiles"].(map[string]any); ok {
-		profiles = maps.Clone(profiles)
-		for name, p := range profiles {
-			if p == nil {
-				p = map[string]any{}
-			}
-			if m, ok := p.(map[string]any); ok {
-				profiles[name] = fill(m, profileDefaults())
-			}
-		}
-		out["profiles"] = profiles
+	eachNamed(out, "proofs", proofDefaults)
+	eachNamed(out, "profiles", profileDefaults)
+	return out
+}
+
+// pickupDefaults gives the pick-up page defaults only where there is one: what
+// is set without url, validation can tell to have no effect.
+func pickupDefaults(section any) map[string]any {
+	p, _ := section.(map[string]any)
+	if u := p["url"]; u == nil || u == "" {
+		return map[string]any{}
+	}
+	return map[string]any{"listen": "127.0.0.1:8090", "tries_per_minute": 10}
+}
+
+func proofDefaults(p map[string]any) map[string]any {
+	if p["kind"] == string(jml.ProofOIDC) {
+		return map[string]any{"scopes": []any{"openid"}}
+	}
+	return nil
+}
+
+// channelDefaults gives a channel the defaults of its kind alone.
+func channelDefaults(c map[string]any) map[string]any {
+	kind, _ := c["kind"].(string)
+	if kind == "" {
+		kind = string(ChannelSendGrid)
+	}
+	out := map[string]any{"kind": kind, "at_once": 20}
+	switch ChannelKind(kind) {
+	case ChannelSendGrid:
+		out["endpoint"] = "https://api.sendgrid.com"
+	case ChannelTwilio:
+		out["endpoint"], out["segments"] = "https://api.twilio.com", 2
+	case ChannelLetter:
+		out["format"] = []any{string(LetterHTML), string(LetterPDF)}
 	}
 	return out
 }
@@ -112,26 +139,62 @@ func requestDefaults() map[string]any {
 	}
 }
 
-func profileDefaults() map[string]any {
+// profileDefaults gives a profile the defaults of its mode alone.
+func profileDefaults(p map[string]any) map[string]any {
 	var strong []any
 	for _, k := range jml.StrongMethods() {
 		strong = append(strong, string(k))
 	}
-	return map[string]any{
+	mode := p["mode"]
+	if mode == nil {
+		// The passcode in nobody's mailbox is the safer default.
+		mode = string(jml.ModePickup)
+	}
+	out := map[string]any{
 		"lead_time":  "2d",
 		"start_hour": "09:00",
 		// A tenant's policy allows 1 to 8 hours unless somebody changed it.
 		// https://learn.microsoft.com/entra/identity/authentication/howto-authentication-temporary-access-pass
 		"lifetime":    "8h",
 		"one_time":    false,
-		"mode":        string(jml.ModeSend),
-		"recipient":   string(jml.RecipientPersonalMail),
+		"mode":        mode,
+		"reissues":    2,
 		"complete_on": strong,
 		"settle":      "15m",
 		"timeout":     "7d",
 		"poll":        []any{"2m", "5m", "10m", "15m"},
 		"recheck":     []any{"1m", "2m", "5m", "10m", "15m", "30m", "1h"},
 	}
+	if mode == string(jml.ModePickup) {
+		out["link_valid"], out["window"] = "7d", "15m"
+	}
+	return out
+}
+
+// tellWhoGotTheCode gives the profiles of mode pickup that name nobody to notify
+// those who get the code: whoever had a part in a collection hears of it, and
+// can say that it was not he. It works on a valid Config, since what is wrong
+// with code_to is to be told once.
+func tellWhoGotTheCode(c *Config) {
+	for name, pr := range c.Profiles {
+		if pr.Mode == jml.ModePickup && len(pr.NoticeTo) == 0 {
+			pr.NoticeTo = noticeTo(c, pr.CodeTo)
+			c.Profiles[name] = pr
+		}
+	}
+}
+
+// noticeTo returns the routes of codeTo that can carry a notice: a letter would
+// come too late.
+func noticeTo(c *Config, codeTo []Route) []Route {
+	var out []Route
+	for _, r := range codeTo {
+		letter := slices.ContainsFunc(c.Channels, func(ch Channel) bool { return ch.Name == r.Channel && ch.Kind == ChannelLetter })
+		if !letter {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // fill returns a copy of have with the keys of def that it lacks.
@@ -176,4 +239,22 @@ func each(tree map[string]any, name string, def func(map[string]any) map[string]
 		}
 	}
 	tree[name] = out
+}
+
+// eachNamed does the same with the section at name, whose keys are names.
+func eachNamed(tree map[string]any, name string, def func(map[string]any) map[string]any) {
+	section, ok := tree[name].(map[string]any)
+	if !ok {
+		return
+	}
+	section = maps.Clone(section)
+	for k, v := range section {
+		if v == nil {
+			v = map[string]any{}
+		}
+		if m, ok := v.(map[string]any); ok {
+			section[k] = fill(m, def(m))
+		}
+	}
+	tree[name] = section
 }

@@ -32,6 +32,7 @@ func TestCheckFiles(t *testing.T) {
 		Graph:    Graph{CAFile: "ca.pem", Credential: Credential{SecretFile: "secret"}},
 		Sources:  []Source{{Verify: Verify{KeyFiles: []string{"keys/one", "keys/two"}}}},
 		Channels: []Channel{{APIKeyFile: "keys"}},
+		Proofs:   map[string]Proof{"eid": {Kind: "oidc", ClientSecretFile: "eid", CAFile: "ca.pem"}},
 		Ledger:   Ledger{File: "ledger.db"},
 		Refs:     Refs{KeyFile: "refs"},
 		Audit:    Audit{File: "missing/audit.jsonl"},
@@ -43,6 +44,7 @@ func TestCheckFiles(t *testing.T) {
 	}
 	want := strings.ReplaceAll(`audit.file: its folder is missing; run: mkdir -p DIR/missing
 channels[0].api_key_file: DIR/keys is a folder, not a file
+proofs.eid.client_secret_file: can't use DIR/eid: no such file or directory
 refs.key_file: DIR/refs is empty
 sources[0].verify.key_files[1]: can't use DIR/keys/two: no such file or directory
 temporal.keyring_file: everybody on this machine can get at DIR/keyring.json; run: chmod 600 DIR/keyring.json`, "DIR", dir)
@@ -52,6 +54,7 @@ temporal.keyring_file: everybody on this machine can get at DIR/keyring.json; ru
 
 	write("keyring.json", "{}", 0o600)
 	write("refs", "r", 0o400)
+	write("eid", "s", 0o600)
 	write("keys/two", "k", 0o440)
 	write("missing/x", "", 0o600)
 	c.Channels = nil
@@ -65,6 +68,7 @@ func TestConfigHoldsNoSecret(t *testing.T) {
 	files(&Config{
 		Channels: make([]Channel, 1),
 		Sources:  []Source{{Verify: Verify{KeyFiles: []string{""}}}},
+		Proofs:   map[string]Proof{"eid": {}},
 	}, func(path, use string, _ *string) {
 		if !strings.Contains(path, "file") {
 			t.Errorf("%s (%s) is not named as a file", path, use)

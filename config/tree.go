@@ -85,9 +85,14 @@ func environment(getenv func(string) string) *env.Env {
 	return env.Provider(delim, env.Opt{
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			if kinds[name] == reflect.Bool {
+			switch kinds[name] {
+			case reflect.Bool:
 				if b, err := strconv.ParseBool(value); err == nil {
 					return keys[name], b
+				}
+			case reflect.Int:
+				if n, err := strconv.Atoi(value); err == nil {
+					return keys[name], n
 				}
 			}
 			return keys[name], value

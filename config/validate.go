@@ -29,8 +29,12 @@ func validate(c *Config) problems {
 	p.temporal(c.Temporal)
 	p.graph(c.Graph)
 	p.intake(c.Intake)
+	p.pickup(c)
 	p.organisation(c.Organisation)
+	p.messages(c.Messages)
+	p.desks(c.Desks)
 	p.channels(c.Channels)
+	p.proofs(c)
 	p.sources(c)
 	p.profiles(c)
 	p.required("refs.key_file", c.Refs.KeyFile)
@@ -99,6 +103,9 @@ func (p *problems) credential(path string, c Credential) {
 func (p *problems) intake(i Intake) {
 	p.hostPort("intake.listen", i.Listen)
 	p.pair("intake.tls", i.TLS.CertificateFile, i.TLS.KeyFile)
+	if i.URL != "" {
+		p.site("intake.url", i.URL)
+	}
 	// Temporal takes payloads of up to 2 MiB; a body holds several employees.
 	if i.MaxBody < 1<<10 || i.MaxBody > 16<<20 {
 		p.add("intake.max_body", "want 1KiB to 16MiB")
@@ -123,41 +130,9 @@ func (p *problems) ledger(l Ledger) {
 	}
 }
 
-func (p *problems) organisation(o Organisation) {
-	p.required("organisation.name", o.Name)
-	p.required("organisation.help", o.Help)
-	u, err := url.Parse(o.SignInURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		p.add("organisation.sign_in_url", "want an https address")
-	}
-}
-
-func (p *problems) channels(list []Channel) {
-	if len(list) == 0 {
-		p.add("channels", "missing; passes need a channel to be sent by")
-	}
-	seen := map[string]bool{}
-	for i, c := range list {
-		path := fmt.Sprintf("channels[%d]", i)
-		p.name(path+".name", c.Name, seen)
-		p.oneOf(path+".kind", c.Kind, ChannelSendGrid)
-		p.root(path+".endpoint", c.Endpoint)
-		p.required(path+".api_key_file", c.APIKeyFile)
-		p.required(path+".from", c.From)
-		p.address(path+".from", c.From)
-		p.address(path+".reply_to", c.ReplyTo)
-	}
-}
-
 func (p *problems) profiles(c *Config) {
 	if len(c.Profiles) == 0 {
 		p.add("profiles", "missing; write at least profiles.default")
-	}
-	channels := make([]string, 0, len(c.Channels))
-	for _, ch := range c.Channels {
-		if !slices.Contains(channels, ch.Name) {
-			channels = append(channels, ch.Name)
-		}
 	}
 	for _, name := range sorted(c.Profiles) {
 		path, pr := "profiles."+name, c.Profiles[name]
@@ -171,13 +146,7 @@ func (p *problems) profiles(c *Config) {
 		if pr.Lifetime < minLifetime || pr.Lifetime > maxLifetime {
 			p.add(path+".lifetime", "Entra allows 10m to 720h (30 days)")
 		}
-		p.oneOf(path+".mode", string(pr.Mode), string(jml.ModeSend))
-		if pr.Channel == "" {
-			p.required(path+".channel", "")
-		} else if !slices.Contains(channels, pr.Channel) {
-			p.addIf("channels", path+".channel", fmt.Sprintf("there is no channel %q; channels: %s", pr.Channel, names(channels)))
-		}
-		p.oneOf(path+".recipient", string(pr.Recipient), string(jml.RecipientPersonalMail))
+		p.delivery(c, path, pr)
 		if len(pr.CompleteOn) == 0 {
 			p.add(path+".complete_on", "missing; nothing could ever complete a journey")
 		}
@@ -270,14 +239,30 @@ func (p *problems) address(path, value string) {
 // root checks a service root. The adapters add versions and paths themselves,
 // so one given here would end up in the URL twice.
 func (p *problems) root(path, value string) {
+	p.bare(path, value, "want a service root such as https://graph.microsoft.com", "want the service root alone, without version, path or query")
+}
+
+// site checks what the world calls one of our listeners.
+func (p *problems) site(path, value string) {
+	const alone = "want https://host alone, without path, query or slash at the end"
+	if strings.HasSuffix(value, "/") {
+		p.add(path, alone)
+		return
+	}
+	p.bare(path, value, "want an address such as https://pass.example.org", alone)
+}
+
+// bare checks an address without anything behind the host: want is what to say
+// of what is no address at all, alone of what has more.
+func (p *problems) bare(path, value, want, alone string) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || u.Hostname() == "":
-		p.add(path, "want a service root such as https://graph.microsoft.com")
+		p.add(path, want)
 	case u.User != nil:
 		p.add(path, "must not hold a user name or password")
 	case u.Path != "" && u.Path != "/", u.RawQuery != "" || u.ForceQuery, u.Fragment != "":
-		p.add(path, "want the service root alone, without version, path or query")
+		p.add(path, alone)
 	case u.Scheme == "http" && !loopback(u.Hostname()), u.Scheme != "https" && u.Scheme != "http":
 		p.add(path, "want https")
 	}
@@ -295,7 +280,7 @@ func names(list []string) string {
 	if len(list) == 0 {
 		return "none"
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(list))), ", ")
 }
 
 func words[T ~string](list []T) []string {

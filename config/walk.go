@@ -48,6 +48,14 @@ func walkFiles(v reflect.Value, path string, visit func(path, use string, name *
 			for i := range fv.Len() {
 				walkFiles(fv.Index(i), at+"["+strconv.Itoa(i)+"].", visit)
 			}
+		case fv.Kind() == reflect.Map && fv.Type().Elem().Kind() == reflect.Struct:
+			// What is in a map can't be set in place.
+			for _, k := range fv.MapKeys() {
+				item := reflect.New(fv.Type().Elem()).Elem()
+				item.Set(fv.MapIndex(k))
+				walkFiles(item, at+"."+k.String()+".", visit)
+				fv.SetMapIndex(k, item)
+			}
 		}
 	}
 }
