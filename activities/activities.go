@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/invitation"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/secret"
 	"firstpass.internal/workflows"
@@ -25,6 +26,9 @@ type Directory interface {
 	// CreatePass makes a pass and returns its passcode, the only time anybody
 	// is told it.
 	CreatePass(ctx context.Context, userID string, r jml.PassRequest, now time.Time) (jml.Pass, secret.Passcode, error)
+	// Addressees returns the user's own mailbox and his manager, and, if asked
+	// for, his first sponsor.
+	Addressees(ctx context.Context, userID string, sponsor bool) (jml.Addressees, error)
 	// DeletePass returns nil if the pass is not there.
 	DeletePass(ctx context.Context, userID, methodID string) error
 }
@@ -35,7 +39,22 @@ type Sender interface {
 	Check(context.Context, jml.Notice) error
 	// Probe has the provider validate a message, and sends nothing.
 	Probe(ctx context.Context, channel string, n *jml.Notice) error
-	Send(context.Context, jml.Notice, secret.Passcode) (jml.Receipt, error)
+	Send(context.Context, jml.Notice, secret.Contents) (jml.Receipt, error)
+	// Address is what a channel needs to know of a recipient.
+	Address(channel string) (jml.AddressKind, bool)
+}
+
+// Invitations makes links, codes and the handles of messages.
+type Invitations interface {
+	// Links reports whether there is a pick-up page.
+	Links() bool
+	// Link returns once the link is stored.
+	Link(context.Context, invitation.Spec) (invitation.Made, error)
+	Code(workflowID, invitation, linkHash string) (code secret.Passcode, hash string)
+	Number(visit string) string
+	HashNumber(linkHash, typed string) string
+	Handle(invitation.Handle) string
+	MessageID(invitation.Handle) string
 }
 
 // Auditor writes a line and returns once it is on disk.
@@ -65,10 +84,13 @@ type Checkpoints interface {
 	Keep(context.Context) (stop func())
 }
 
-// Config is what Activities needs. All fields are required.
+// Config is what Activities needs. All fields but Desks are required.
 type Config struct {
 	Directory   Directory
 	Sender      Sender
+	Invitations Invitations
+	// Desks are the addresses of the configured desks, by name. May be empty.
+	Desks       map[string]jml.Addressee
 	Audit       Auditor
 	Checkpoints Checkpoints
 	Now         func() time.Time
@@ -81,6 +103,8 @@ type Config struct {
 type Activities struct {
 	dir   Directory
 	send  Sender
+	inv   Invitations
+	desks map[string]jml.Addressee
 	audit Auditor
 	marks Checkpoints
 	now   func() time.Time
@@ -92,12 +116,12 @@ var _ workflows.Activities = (*Activities)(nil)
 
 // New checks cfg and returns the activities.
 func New(cfg Config) (*Activities, error) {
-	if cfg.Directory == nil || cfg.Sender == nil || cfg.Audit == nil || cfg.Checkpoints == nil ||
+	if cfg.Directory == nil || cfg.Sender == nil || cfg.Invitations == nil || cfg.Audit == nil || cfg.Checkpoints == nil ||
 		cfg.Now == nil || cfg.Pause == nil || cfg.Logger == nil {
-		return nil, errors.New("activities: every field of Config is required; without an audit there is no pass")
+		return nil, errors.New("activities: every field of Config but Desks is required; without an audit there is no pass")
 	}
 	return &Activities{
-		dir: cfg.Directory, send: cfg.Sender, audit: cfg.Audit, marks: cfg.Checkpoints,
+		dir: cfg.Directory, send: cfg.Sender, inv: cfg.Invitations, desks: cfg.Desks, audit: cfg.Audit, marks: cfg.Checkpoints,
 		now: cfg.Now, pause: cfg.Pause, log: cfg.Logger,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"firstpass.internal/activities"
 	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/invitation"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/secret"
 	"firstpass.internal/workflows"
@@ -38,6 +39,11 @@ type world struct {
 	marked    bool
 	violation string
 
+	in     workflows.IssueInput  // what to issue
+	key    secret.VisitKey       // of the visitor, if it is sealed
+	links  map[string]bool       // hashes that are stored
+	refuse map[string]*jml.Fault // by recipient: the channel refuses when it comes to sending
+
 	// loseReply makes Create do its work and report an unknown outcome.
 	loseReply  bool
 	refuseMail *jml.Fault
@@ -45,14 +51,17 @@ type world struct {
 }
 
 type mail struct {
-	code     string
+	to       string
+	message  jml.Message
+	code     string // passcode, link or code
+	handle   string
 	replaces bool
 }
 
 const userID = "0b8d7a1e-5c1f-4a6e-9a57-1f0f4f1d2c11"
 
 func newWorld() *world {
-	return &world{clock: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC), codes: map[string]string{}}
+	return &world{clock: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC), codes: map[string]string{}, links: map[string]bool{}, in: input}
 }
 
 // step does effect unless the process dies first, and dies after it if asked.
@@ -104,7 +113,7 @@ func (w *world) CreatePass(_ context.Context, _ string, r jml.PassRequest, now t
 		}
 		w.minted++
 		id := fmt.Sprintf("pass-%d", w.minted)
-		code := fmt.Sprintf("C0de+%d-canary", w.minted)
+		code := fmt.Sprintf("C0de+%d-canary+%d", w.minted, w.minted)
 		start := r.StartAt
 		if now.After(start) {
 			start = now
@@ -134,13 +143,49 @@ func (w *world) DeletePass(_ context.Context, _, id string) error {
 	return nil
 }
 
-func (w *world) Send(_ context.Context, n jml.Notice, c secret.Passcode) (jml.Receipt, error) {
+func (w *world) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	if w.refuseMail != nil {
 		return jml.Receipt{}, w.refuseMail
 	}
-	w.step("send", func() { w.mails = append(w.mails, mail{c.Reveal(), n.Replaces}) })
+	if f := w.refuse[n.Recipient]; f != nil {
+		return jml.Receipt{}, f
+	}
+	w.step("send", func() {
+		w.mails = append(w.mails, mail{n.Recipient, n.Message, c.Passcode.Reveal() + c.Link.Reveal() + c.Code.Reveal(), n.Handle, n.Replaces})
+	})
 	return jml.Receipt{MessageID: "m"}, nil
 }
+
+func (w *world) Address(channel string) (jml.AddressKind, bool) {
+	return map[string]jml.AddressKind{"mail": jml.AddressMail, "sms": jml.AddressPhone}[channel], true
+}
+
+func (w *world) Addressees(context.Context, string, bool) (around jml.Addressees, err error) {
+	w.step("addressees", func() {
+		around = jml.Addressees{WorkMail: "work@example.org", Manager: jml.Addressee{GivenName: "Mo", Mail: "boss@example.org", Phone: "+4520000009", Locale: "da"}}
+	})
+	return around, nil
+}
+
+func (w *world) Links() bool { return true }
+
+func (w *world) Link(_ context.Context, s invitation.Spec) (made invitation.Made, err error) {
+	w.step("link", func() {
+		word := fmt.Sprint(s.Kind, s.WorkflowID, s.Invitation, s.Visit)
+		w.links["hash of "+word] = true
+		made = invitation.Made{Link: secret.NewPasscode("link " + word), Hash: "hash of " + word}
+	})
+	return made, nil
+}
+
+func (w *world) Code(workflowID, inv, linkHash string) (secret.Passcode, string) {
+	return secret.NewPasscode("code " + workflowID + inv + linkHash), "hash of the code"
+}
+
+func (w *world) Number(visit string) string            { return "number " + visit }
+func (w *world) HashNumber(link, number string) string { return "hash of " + link + number }
+func (w *world) MessageID(h invitation.Handle) string  { return fmt.Sprint("id ", h.N) }
+func (w *world) Handle(h invitation.Handle) string     { return fmt.Sprint(h.WorkflowID, "#", h.N) }
 
 func (w *world) Append(_ context.Context, e audit.Entry) error {
 	w.step("audit "+string(e.Event), func() { w.lines = append(w.lines, e) })
@@ -155,7 +200,8 @@ func (w *world) Save(_ context.Context, v activities.Checkpoint) error {
 func (w *world) activities(t testing.TB) *activities.Activities {
 	t.Helper()
 	a, err := activities.New(activities.Config{
-		Directory: w, Sender: w, Audit: w, Checkpoints: w,
+		Directory: w, Sender: w, Invitations: w, Audit: w, Checkpoints: w,
+		Desks:  map[string]jml.Addressee{"hq": {Mail: "hq@example.org"}},
 		Now:    func() time.Time { return w.clock },
 		Pause:  func(_ context.Context, d time.Duration) { w.clock = w.clock.Add(d) },
 		Logger: slog.New(slog.DiscardHandler),
@@ -172,7 +218,32 @@ var input = workflows.IssueInput{
 		StartAt: time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), Lifetime: 8 * time.Hour, OneTime: true,
 		Since: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC),
 	},
-	Notice: jml.Notice{Channel: "mail", Recipient: "freja@example.org"},
+	Notice:     jml.Notice{Message: jml.MessagePass},
+	Routes:     []jml.Route{{Channel: "mail", Recipient: jml.RecipientPersonalMail}},
+	Contact:    jml.Snapshot{PersonalMail: "freja@example.org", Phone: "+4520000001"},
+	WorkflowID: "pass", Invitation: "run", N: 1,
+}
+
+// shapes are the ways a passcode is handed over.
+func shapes(t *testing.T) map[string]func(*world) {
+	key, err := secret.NewVisitKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]func(*world){
+		"whole": func(*world) {},
+		"halves": func(w *world) {
+			w.in.Notice.Half, w.in.Rest = 1, []jml.Route{{Channel: "sms", Recipient: jml.RecipientPersonalPhone}}
+		},
+		"sealed": func(w *world) {
+			w.key = key
+			w.in.Routes, w.in.Seal = nil, &workflows.SealInput{Visit: "v", PublicKey: key.Public()}
+		},
+		// Of a journey that began before there were routes.
+		"before routes": func(w *world) {
+			w.in.Routes, w.in.Notice.Channel, w.in.Notice.Recipient = nil, "mail", "freja@example.org"
+		},
+	}
 }
 
 // attempt runs one try of the activity; died reports a crash.
@@ -187,7 +258,7 @@ func (w *world) attempt(t testing.TB, dieAt int, after bool) (res workflows.Issu
 			died = true
 		}
 	}()
-	res, err = w.activities(t).IssuePass(context.Background(), input)
+	res, err = w.activities(t).IssuePass(context.Background(), w.in)
 	return res, err, false
 }
 
@@ -199,13 +270,30 @@ func (w *world) checkIssued(t *testing.T, res workflows.IssueResult) {
 	if len(w.passes) != 1 || w.passes[0].MethodID != res.Pass.MethodID {
 		t.Fatalf("the tenant holds %v, the result names %s", w.passes, res.Pass.MethodID)
 	}
-	last := w.mails[len(w.mails)-1]
-	if last.code != w.codes[res.Pass.MethodID] {
-		t.Errorf("the last mail holds another passcode than the live pass")
-	}
-	for i, m := range w.mails[1:] {
-		if !m.replaces {
-			t.Errorf("mail %d does not say that an earlier pass no longer works", i+2)
+	code := w.codes[res.Pass.MethodID]
+	if w.in.Seal != nil {
+		got, err := w.key.Open(res.Sealed, "v")
+		if err != nil || got.Reveal() != code || len(w.mails) != 0 {
+			t.Errorf("sealed: %v, %d mails; another passcode: %t", err, len(w.mails), got.Reveal() != code)
+		}
+	} else {
+		parts := 1
+		if w.in.Rest != nil {
+			parts = 2
+		}
+		sent := ""
+		for _, m := range w.mails[len(w.mails)-parts:] {
+			sent += m.code
+		}
+		if sent != code {
+			t.Errorf("the last mails hold another passcode than the live pass")
+		}
+		// Whatever follows a message that may have been read says so.
+		seen := w.passOf(w.mails[0].code)
+		for i, m := range w.mails {
+			if !m.replaces && w.passOf(m.code) != seen {
+				t.Errorf("mail %d does not say that an earlier pass no longer works", i+1)
+			}
 		}
 	}
 	if kept := fmt.Sprintf("%+v %+v %+v", w.lines, w.mark, res); strings.Contains(kept, "canary") {
@@ -213,10 +301,27 @@ func (w *world) checkIssued(t *testing.T, res workflows.IssueResult) {
 	}
 }
 
+// passOf returns the pass whose passcode, or half of it, is given.
+func (w *world) passOf(code string) string {
+	for id, c := range w.codes {
+		if strings.HasPrefix(c, code) || strings.HasSuffix(c, code) {
+			return id
+		}
+	}
+	return ""
+}
+
 // TestCrashAnywhere kills the process at every step, before and after the step
 // took effect, in the first try and again in the second.
 func TestCrashAnywhere(t *testing.T) {
+	for name, shape := range shapes(t) {
+		t.Run(name, func(t *testing.T) { crashAnywhere(t, shape) })
+	}
+}
+
+func crashAnywhere(t *testing.T, shape func(*world)) {
 	probe := newWorld()
+	shape(probe)
 	if _, err, _ := probe.attempt(t, 0, false); err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +332,7 @@ func TestCrashAnywhere(t *testing.T) {
 			for second := 0; second <= steps; second++ {
 				for _, secondAfter := range []bool{false, true} {
 					w := newWorld()
+					shape(w)
 					w.attempt(t, first, firstAfter)
 					w.attempt(t, second, secondAfter)
 					res, err, died := w.attempt(t, 0, false)
@@ -249,10 +355,11 @@ func TestCrashAnywhere(t *testing.T) {
 // TestCrashThenGiveUp kills the process at every step and then lets the workflow
 // revoke what may be there: nothing may be left.
 func TestCrashThenGiveUp(t *testing.T) {
-	for at := 1; at < 20; at++ {
+	for at := 1; at < 60; at++ {
 		for _, after := range []bool{false, true} {
 			w := newWorld()
-			w.attempt(t, at, after)
+			shapes(t)[[]string{"whole", "halves", "sealed"}[at%3]](w)
+			w.attempt(t, at/3+1, after)
 			w.listLag = 1 // the lost pass shows late
 			res, err := w.activities(t).RevokePass(context.Background(), workflows.RevokeInput{
 				Ref: "ref", UserID: userID, Request: input.Request, Reason: "not handed over",
@@ -342,7 +449,7 @@ func TestUsedPassWasHandedOver(t *testing.T) {
 func TestNoAuditNoPass(t *testing.T) {
 	w := newWorld()
 	a, err := activities.New(activities.Config{
-		Directory: w, Sender: w, Checkpoints: w, Audit: failingAudit{},
+		Directory: w, Sender: w, Invitations: w, Checkpoints: w, Audit: failingAudit{},
 		Now: func() time.Time { return w.clock }, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 )
 
 // IssuePass implements workflows.Activities: it makes the pass and hands its
-// passcode to the channel, in one activity, because the passcode may not cross
-// into a result. Graph's create call has no idempotency key and answers with
-// the passcode once, so everything rests on what a try finds when it begins.
+// passcode to the channel, or seals it for a visitor of the pick-up page, in one
+// activity, because the passcode may not cross into a result. Graph's create
+// call has no idempotency key and answers with the passcode once, so everything
+// rests on what a try finds when it begins.
 //
 // What a crash leaves behind, and what the next try does:
 //
@@ -24,11 +25,13 @@ import (
 //     for (PassRequest.Matches), destroys it, reads back that it is gone, and
 //     makes another.
 //   - after the reply, before the hand-over: the same.
-//   - during the hand-over, or before Temporal has the result: the checkpoint
-//     names the pass, and its code may have been seen. It is never replaced
-//     silently: if it has been used, it was handed over, and that is the
-//     result. Otherwise it is destroyed, and the message about the next one
+//   - during the hand-over to a channel, or before Temporal has the result: the
+//     checkpoint names the pass, and its code may have been seen. It is never
+//     replaced silently: if it has been used, it was handed over, and that is
+//     the result. Otherwise it is destroyed, and the message about the next one
 //     says that an earlier one no longer works.
+//   - after sealing, before Temporal has the result: nobody has seen the code,
+//     since the page shows what is in the result. As before the hand-over.
 //   - in the end without success: the workflow revokes whatever matches.
 //
 // A pass on the user that is none of these is somebody else's. It is left
@@ -55,7 +58,8 @@ func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workfl
 	}
 	// A pass that can't be delivered is worse than none, so the message is
 	// made ready before the pass is.
-	if err := a.deliverable(ctx, in.Notice, last); err != nil {
+	way, err := a.handOverWay(ctx, in, last)
+	if err != nil {
 		return none, err
 	}
 	seen, err := a.clear(ctx, in, last)
@@ -66,7 +70,7 @@ func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workfl
 		return workflows.IssueResult{Pass: *seen, HandedOverAt: a.now().UTC()}, nil
 	}
 	// Once a message may have gone out, the next one says so.
-	in.Notice.Replaces = in.Notice.Replaces || last.MethodID != ""
+	way.replaces = last.MethodID != ""
 
 	// The audit and the checkpoint stand before the act. Keeping the last
 	// method id in the checkpoint keeps "may have been seen" true for all later
@@ -81,7 +85,7 @@ func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workfl
 	if err != nil {
 		return none, err
 	}
-	result, err := a.handOver(ctx, in, pass, code)
+	result, err := a.handOver(ctx, in, pass, code, way)
 	if err != nil {
 		// Nobody needs this pass any more. If this fails too, the next try or
 		// the workflow does it.
@@ -91,18 +95,65 @@ func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workfl
 	return result, nil
 }
 
-// deliverable finds what would keep the message from going out. On later tries
-// it asks the provider too: a channel that is down should not cost a pass per
-// try.
-func (a *Activities) deliverable(ctx context.Context, n jml.Notice, last Checkpoint) error {
+// way is how a passcode is handed over: each part to its own route.
+type way struct {
+	parts    []part
+	replaces bool
+}
+
+// part is the whole passcode or half of it.
+type part struct {
+	notice jml.Notice
+	router *router
+	routes []jml.Route // all of them
+	route  int         // of the one notice is for
+}
+
+// handOverWay finds how the passcode will get to the employee, before there is
+// one. On later tries it asks the provider too: a channel that is down should
+// not cost a pass per try.
+func (a *Activities) handOverWay(ctx context.Context, in workflows.IssueInput, last Checkpoint) (way, error) {
+	if in.Seal != nil {
+		// A key that does not seal must not cost a pass.
+		if _, err := secret.Seal(secret.NewPasscode("EXAMPLE-NOT-A-PASS"), in.Seal.PublicKey, in.Seal.Visit); err != nil {
+			return way{}, &blocked{jml.Blocked(jml.ReasonInternal, "the visit's key does not seal")}
+		}
+		return way{}, nil
+	}
+	n := in.Notice
 	n.From, n.Until = a.now(), a.now().Add(time.Hour) // only to render; the tenant decides
-	if err := a.send.Check(ctx, n); err != nil {
-		return err
+	a.name(&n, in.WorkflowID, in.Invitation, in.N)
+	var w way
+	if len(in.Routes) == 0 { // began before there were routes: n holds the address
+		if err := a.send.Check(ctx, n); err != nil {
+			return w, err
+		}
+		w.parts = []part{{notice: n}}
+	}
+	r := &router{a: a, userID: in.UserID, contact: in.Contact}
+	for i, routes := range [][]jml.Route{in.Routes, in.Rest} {
+		if len(routes) == 0 {
+			continue
+		}
+		if i == 1 {
+			n.Half = 2
+			a.name(&n, in.WorkflowID, in.Invitation, in.N+1)
+		}
+		to, route, err := r.pick(ctx, n, routes)
+		if err != nil {
+			return w, err
+		}
+		w.parts = append(w.parts, part{notice: to, router: r, routes: routes, route: route})
 	}
 	if !last.Minting {
-		return nil
+		return w, nil
 	}
-	return a.send.Probe(ctx, n.Channel, &n)
+	for _, p := range w.parts {
+		if err := a.send.Probe(ctx, p.notice.Channel, &p.notice); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
 }
 
 // clear makes sure that the user has no pass: it destroys what is ours and
@@ -129,34 +180,71 @@ func (a *Activities) clear(ctx context.Context, in workflows.IssueInput, last Ch
 	return nil, nil
 }
 
-// handOver gives the passcode to the channel. This function and CreatePass are
-// the only places of the worker that hold it.
-func (a *Activities) handOver(ctx context.Context, in workflows.IssueInput, pass jml.Pass, code secret.Passcode) (workflows.IssueResult, error) {
-	var none workflows.IssueResult
+// handOver gives the passcode to the channels, or seals it. This function, give
+// and CreatePass are the only places of the worker that hold it.
+func (a *Activities) handOver(ctx context.Context, in workflows.IssueInput, pass jml.Pass, code secret.Passcode, w way) (workflows.IssueResult, error) {
+	result := workflows.IssueResult{Pass: pass}
 	if err := a.record(ctx, audit.Entry{Event: audit.EventPassIssued, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: pass.RequestID}); err != nil {
-		return none, err
+		return result, err
 	}
 	if pass.OutOfPolicy() {
 		// The tenant made a pass that will not work: the person would stand
 		// before a closed door.
-		return none, &blocked{jml.Blocked(jml.ReasonOutOfScope, "request-id "+pass.RequestID)}
+		return result, &blocked{jml.Blocked(jml.ReasonOutOfScope, "request-id "+pass.RequestID)}
 	}
-	notice := in.Notice
-	notice.From, notice.Until = pass.UsableFrom(), pass.EndsAt()
 	if err := a.record(ctx, audit.Entry{Event: audit.EventPassHandover, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID}); err != nil {
-		return none, err
+		return result, err
 	}
-	if err := a.marks.Save(ctx, Checkpoint{Minting: true, MethodID: pass.MethodID}); err != nil {
-		return none, err
-	}
-	receipt, err := a.send.Send(ctx, notice, code)
-	if err != nil {
-		return none, err
+	var err error
+	if in.Seal != nil {
+		if result.Sealed, err = secret.Seal(code, in.Seal.PublicKey, in.Seal.Visit); err != nil {
+			return result, &blocked{jml.Blocked(jml.ReasonInternal, "the visit's key does not seal")}
+		}
+	} else {
+		if err := a.marks.Save(ctx, Checkpoint{Minting: true, MethodID: pass.MethodID}); err != nil {
+			return result, err
+		}
+		codes := []secret.Passcode{code}
+		if len(w.parts) == 2 {
+			first, second := code.Halves()
+			codes = []secret.Passcode{first, second}
+		}
+		for i := range w.parts {
+			p := &w.parts[i]
+			p.notice.From, p.notice.Until = pass.UsableFrom(), pass.EndsAt()
+			p.notice.Replaces = p.notice.Replaces || w.replaces
+			receipt, err := a.give(ctx, p, codes[i])
+			if err != nil {
+				return result, err
+			}
+			if i == 0 {
+				result.Route, result.Receipt = p.route, receipt
+			} else {
+				result.Rest, result.RestReceipt = p.route, receipt
+			}
+		}
 	}
 	// The act is done and was announced; a line about its success that can't be
 	// written is no reason to take the pass away again. record has logged it.
-	_ = a.record(ctx, audit.Entry{Event: audit.EventPassHandedOver, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: receipt.MessageID})
-	return workflows.IssueResult{Pass: pass, Receipt: receipt, HandedOverAt: a.now().UTC()}, nil
+	_ = a.record(ctx, audit.Entry{Event: audit.EventPassHandedOver, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: result.Receipt.MessageID})
+	result.HandedOverAt = a.now().UTC()
+	return result, nil
+}
+
+// give sends a part by its route. A channel that refuses it has not got it, so
+// the next route may.
+func (a *Activities) give(ctx context.Context, p *part, code secret.Passcode) (jml.Receipt, error) {
+	for {
+		receipt, err := a.send.Send(ctx, p.notice, secret.Contents{Passcode: code})
+		if err == nil || !refused(err) || p.route+1 >= len(p.routes) {
+			return receipt, err
+		}
+		n, next, picked := p.router.pick(ctx, p.notice, p.routes[p.route+1:])
+		if picked != nil {
+			return receipt, err
+		}
+		p.notice, p.route = n, p.route+1+next
+	}
 }
 
 // destroy ends a pass that was not handed over, as well as it can.

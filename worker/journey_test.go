@@ -20,6 +20,7 @@ import (
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/entrasim/entrasimtest"
 	"firstpass.internal/internal/graph"
+	"firstpass.internal/internal/invitation"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/secret"
 	"firstpass.internal/worker"
@@ -73,7 +74,7 @@ func newJourney(t *testing.T, prepare ...func(*entrasim.User)) *journey {
 	j.user = entrasimtest.User(t, j.tenant, u)
 	j.prof = jml.Profile{
 		Name: "default", LeadTime: 24 * time.Hour, StartHour: jml.Clock{Hour: 9}, Lifetime: 8 * time.Hour, OneTime: true,
-		Mode: jml.ModeSend, Channel: "mail", Recipient: jml.RecipientPersonalMail,
+		Mode: jml.ModeSend, PassTo: []jml.Route{{Channel: "mail", Recipient: jml.RecipientPersonalMail}},
 		CompleteOn: []jml.MethodKind{jml.MethodFIDO2}, Settle: 10 * time.Minute, Timeout: 24 * time.Hour,
 		Poll:    []time.Duration{2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute},
 		Recheck: []time.Duration{time.Minute, 2 * time.Minute, 10 * time.Minute},
@@ -92,7 +93,7 @@ func newJourney(t *testing.T, prepare ...func(*entrasim.User)) *journey {
 	}
 	j.graph = directory
 	acts, err := activities.New(activities.Config{
-		Directory: directory, Sender: j.mail, Audit: j.audit, Checkpoints: &heartbeats{},
+		Directory: directory, Sender: j.mail, Invitations: noPage{}, Audit: j.audit, Checkpoints: &heartbeats{},
 		Now: clock, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.NewTextHandler(j.logs, nil)),
 	})
 	if err != nil {
@@ -189,6 +190,13 @@ func (j *journey) expect(got workflows.JoinerResult, want workflows.Stage) {
 	j.promises()
 }
 
+// noPage is a configuration without a pick-up page.
+type noPage struct{ activities.Invitations }
+
+func (noPage) Links() bool                        { return false }
+func (noPage) Handle(invitation.Handle) string    { return "" }
+func (noPage) MessageID(invitation.Handle) string { return "" }
+
 // mailbox stands for the channel and for the person's mailbox.
 type mailbox struct {
 	mu       sync.Mutex
@@ -197,6 +205,8 @@ type mailbox struct {
 	codes    []string
 	replaces []bool
 }
+
+func (*mailbox) Address(string) (jml.AddressKind, bool) { return jml.AddressMail, true }
 
 func (m *mailbox) Check(context.Context, jml.Notice) error { return nil }
 
@@ -212,7 +222,7 @@ func (m *mailbox) Probe(context.Context, string, *jml.Notice) error {
 	return nil
 }
 
-func (m *mailbox) Send(_ context.Context, n jml.Notice, c secret.Passcode) (jml.Receipt, error) {
+func (m *mailbox) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.refuse) > 0 {
@@ -222,7 +232,7 @@ func (m *mailbox) Send(_ context.Context, n jml.Notice, c secret.Passcode) (jml.
 			return jml.Receipt{}, f
 		}
 	}
-	m.codes = append(m.codes, c.Reveal())
+	m.codes = append(m.codes, c.Passcode.Reveal())
 	m.replaces = append(m.replaces, n.Replaces)
 	return jml.Receipt{MessageID: "m"}, nil
 }

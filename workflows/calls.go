@@ -52,6 +52,16 @@ func revoke(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// message is for a message that makes no pass. It is tried for some minutes:
+// sent again, it says the same.
+func message(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 2 * time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 8},
+		Summary:             "Send a message",
+	})
+}
+
 // record is for a line in the audit. Like a revocation it is tried until it
 // works: a journey does not end unrecorded.
 func record(ctx workflow.Context) workflow.Context {

@@ -155,7 +155,7 @@ func TestHeldUntilLifted(t *testing.T) {
 			})
 			r.tell(lifted, snapshot(func(s *jml.Snapshot) { s.PersonalMail = "new@example.org" }, seen(begin.Add(time.Hour))))
 			r.outcome(r.finish(), workflows.StageCompleted)
-			if len(r.fake.issued) != 1 || r.fake.issued[0].Notice.Recipient != "new@example.org" {
+			if len(r.fake.issued) != 1 || r.fake.issued[0].Contact.PersonalMail != "new@example.org" {
 				t.Errorf("issued %+v", r.fake.issued)
 			}
 		})

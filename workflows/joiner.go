@@ -25,6 +25,7 @@ func Joiner(ctx workflow.Context, in JoinerInput) (JoinerResult, error) {
 	if c := in.Carried; c != nil {
 		j.facts, j.informed, j.firstSeen = c.Facts, true, c.FirstSeen
 		j.stage, j.block, j.rechecks, j.round = c.Stage, c.Block, c.Rechecks, c.Round
+		j.reissues, j.barred, j.contactAt = c.Reissues, c.Barred, c.ContactAt
 	}
 	if err := j.listen(ctx); err != nil {
 		return JoinerResult{}, err
@@ -49,7 +50,13 @@ type joiner struct {
 	user     *jml.User
 	passID   string
 	round    int // passes made so far
+	skip     int // routes of the passcode that have shown not to work
 	lastPass *PassResult
+
+	reissues  int        // passes asked for beyond the first
+	reissue   bool       // one is asked for now
+	barred    *jml.Block // no pass until somebody has looked into this
+	contactAt time.Time  // when HR last changed an address
 
 	stop   *StopRequest
 	result *JoinerResult
@@ -67,12 +74,15 @@ func (j *joiner) listen(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := update(ctx, UpdateReissue, j.mayReissue, j.onReissue); err != nil {
+		return err
+	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		facts := workflow.GetSignalChannel(ctx, SignalFacts)
 		for {
 			var s jml.Snapshot
 			facts.Receive(ctx, &s)
-			j.learn(s)
+			j.learn(ctx, s)
 		}
 	})
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -86,10 +96,16 @@ func (j *joiner) listen(ctx workflow.Context) error {
 }
 
 // learn takes in a snapshot. What is older or says the same changes nothing.
-func (j *joiner) learn(s jml.Snapshot) {
+func (j *joiner) learn(ctx workflow.Context, s jml.Snapshot) {
 	if j.informed && !s.Supersedes(j.facts) {
 		j.outdated++
 		return
+	}
+	if j.informed && (s.PersonalMail != j.facts.PersonalMail || s.Phone != j.facts.Phone) {
+		j.contactAt, j.skip = workflow.Now(ctx), 0
+		if j.barred != nil && j.barred.Reason == jml.ReasonUndeliverable {
+			j.barred = nil // another address, another try
+		}
 	}
 	j.facts, j.informed = s, true
 	j.heard++
@@ -117,6 +133,43 @@ func (j *joiner) onStop(ctx workflow.Context, req StopRequest) (JoinerResult, er
 		return JoinerResult{}, err
 	}
 	return *j.result, nil
+}
+
+// contactRest is how long HR's address must have stood before an operator may
+// have a pass sent to it: a changed address and another pass, one after the
+// other, are how accounts are stolen.
+const contactRest = 24 * time.Hour
+
+func (j *joiner) mayReissue(ctx workflow.Context, req ReissueRequest) error {
+	rested := j.contactAt.Add(contactRest)
+	switch {
+	case req.Actor == "" || req.Reason == "":
+		return errors.New("actor and reason are needed: both go to the audit")
+	case j.result != nil || j.ending(ctx):
+		return errors.New("this joiner is ending already")
+	case j.passID == "" && j.barred == nil:
+		return errors.New("there is no pass to replace yet: see what it waits for")
+	case j.reissues >= j.in.Profile.Reissues:
+		return errors.New("this employee has had as many passes as the profile allows (reissues): cancel, and start anew")
+	case !j.contactAt.IsZero() && workflow.Now(ctx).Before(rested):
+		return errors.New("HR changed the private address or number less than a day ago; a pass is never reissued together with that. Ask again after " + rested.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// onReissue answers when it is in the audit; the pass there is ends, and
+// another begins.
+func (j *joiner) onReissue(ctx workflow.Context, req ReissueRequest) (Answer, error) {
+	j.reissues++
+	if _, err := callLocal(record(ctx), "RecordStep", Activities.RecordStep, StepInput{
+		Ref: j.in.Ref, Event: StepReissue, Actor: req.Actor, Reason: req.Reason,
+	}); err != nil {
+		return Answer{}, err
+	}
+	j.barred, j.skip = nil, 0
+	j.reissue = j.passID != ""
+	j.heard++
+	return Answer{Done: true}, nil
 }
 
 // ending reports whether somebody wants the journey to end.
@@ -166,6 +219,11 @@ func (j *joiner) run(ctx workflow.Context) (JoinerResult, error) {
 		if b := jml.HoldBlock(j.facts.Hold); b != nil {
 			// Only news lifts a hold, so there is nothing to look at again.
 			j.enter(ctx, StageBlocked, b)
+			j.sleepUntil(ctx, j.deadline())
+			continue
+		}
+		if j.barred != nil {
+			j.enter(ctx, StageBlocked, j.barred)
 			j.sleepUntil(ctx, j.deadline())
 			continue
 		}
@@ -235,8 +293,9 @@ func (j *joiner) pass(ctx workflow.Context, match jml.Match) (Stage, *jml.Block)
 	start := j.start()
 	in := PassInput{
 		Ref: j.in.Ref, UserID: j.user.ID, UPN: j.user.UPN, Profile: j.in.Profile, Facts: j.facts,
-		StartAt: start, Since: workflow.Now(ctx), Until: j.deadline(), Round: j.round,
+		StartAt: start, Since: workflow.Now(ctx), Until: j.deadline(), Round: j.round, Skip: j.skip,
 	}
+	j.reissue = false
 	childCtx, cancel := workflow.WithCancel(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            PassID(j.user.ID),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
@@ -261,7 +320,7 @@ func (j *joiner) pass(ctx workflow.Context, match jml.Match) (Stage, *jml.Block)
 	j.enter(ctx, StagePass, nil)
 
 	_ = workflow.Await(ctx, func() bool {
-		return child.IsReady() || j.ending(ctx) || !j.start().Equal(start) || j.facts.UserMatch() != match
+		return child.IsReady() || j.ending(ctx) || j.reissue || !j.start().Equal(start) || j.facts.UserMatch() != match
 	})
 	cancel() // no effect on a pass that has ended
 	var result PassResult
@@ -280,15 +339,35 @@ func (j *joiner) pass(ctx workflow.Context, match jml.Match) (Stage, *jml.Block)
 		return StageCompleted, nil
 	case EndTimedOut:
 		return StageTimedOut, nil
+	case EndAgain:
+		if j.reissues++; j.reissues > j.in.Profile.Reissues {
+			j.barred = jml.Blocked(jml.ReasonReissueCap, "")
+		}
+		return "", nil
 	case EndBlocked:
-		return "", result.Block
+		return "", j.bar(&result)
 	}
-	if !j.ending(ctx) && j.start().Equal(start) && j.facts.UserMatch() == match {
+	if !j.ending(ctx) && !j.reissue && j.start().Equal(start) && j.facts.UserMatch() == match {
 		// Somebody cancelled the pass workflow itself. Its pass is gone, and a
 		// new one at once would defy them.
 		return "", jml.Blocked(jml.ReasonPassLost, "")
 	}
 	return "", nil
+}
+
+// bar keeps the journey from going on by itself where that would do harm. A
+// passcode that came back goes out by the next route, if there is one.
+func (j *joiner) bar(result *PassResult) *jml.Block {
+	b := result.Block
+	if b == nil || !b.Reason.NeedsSomebody() {
+		return b
+	}
+	if b.Reason == jml.ReasonUndeliverable && result.NextRoute > 0 && result.NextRoute < len(j.in.Profile.PassRoutes()) {
+		j.skip = result.NextRoute
+		return nil
+	}
+	j.barred = b
+	return nil
 }
 
 // sweep revokes what a pass workflow left behind that was terminated or failed:
@@ -391,7 +470,8 @@ func (j *joiner) showStart(ctx workflow.Context) {
 func (j *joiner) carryOn(ctx workflow.Context, b *jml.Block) error {
 	next := j.in
 	next.Facts = nil // carried, with what came since
-	next.Carried = &Carried{Facts: j.facts, FirstSeen: j.firstSeen, Rechecks: j.rechecks, Round: j.round, Stage: StageBlocked, Block: b}
+	next.Carried = &Carried{Facts: j.facts, FirstSeen: j.firstSeen, Rechecks: j.rechecks, Round: j.round, Stage: StageBlocked, Block: b,
+		Reissues: j.reissues, Barred: j.barred, ContactAt: j.contactAt}
 	return workflow.NewContinueAsNewError(ctx, TypeJoiner, next)
 }
 
@@ -399,7 +479,7 @@ func (j *joiner) view() (JoinerView, error) {
 	v := JoinerView{
 		Ref: j.in.Ref, Source: j.in.Source, Profile: j.in.Profile.Name,
 		Stage: j.stage, Facts: j.facts, User: j.user, Block: j.block, Recheck: j.recheck,
-		PassID: j.passID, Pass: j.lastPass, Stopping: j.stop, Outdated: j.outdated, FirstSeen: j.firstSeen,
+		PassID: j.passID, Pass: j.lastPass, Stopping: j.stop, Outdated: j.outdated, Reissues: j.reissues, FirstSeen: j.firstSeen,
 	}
 	if !j.facts.StartDate.IsZero() {
 		v.Start, v.Deadline = j.start(), j.deadline()

@@ -28,6 +28,10 @@ type fake struct {
 	looked  []time.Time
 	revoked []workflows.RevokeInput
 	closed  []workflows.CloseInput
+	sent    []workflows.MessageInput
+	steps   []workflows.StepInput
+
+	send func(workflows.MessageInput) (workflows.MessageResult, error)
 }
 
 var user = jml.User{ID: "0b8d7a1e-5c1f-4a6e-9a57-1f0f4f1d2c11", UPN: "freja.lind@example.com", Enabled: true}
@@ -67,6 +71,19 @@ func (f *fake) RevokePass(_ context.Context, in workflows.RevokeInput) (workflow
 		return f.revoke(in)
 	}
 	return workflows.RevokeResult{GoneAt: f.now()}, nil
+}
+
+func (f *fake) SendMessage(_ context.Context, in workflows.MessageInput) (workflows.MessageResult, error) {
+	f.sent = append(f.sent, in)
+	if f.send != nil {
+		return f.send(in)
+	}
+	return workflows.MessageResult{Hash: "hash of " + string(in.Notice.Message), NumberHash: "hash of the number"}, nil
+}
+
+func (f *fake) RecordStep(_ context.Context, in workflows.StepInput) (workflows.StepResult, error) {
+	f.steps = append(f.steps, in)
+	return workflows.StepResult{}, nil
 }
 
 func (f *fake) RecordClose(_ context.Context, in workflows.CloseInput) (workflows.CloseResult, error) {

@@ -9,8 +9,9 @@ import (
 )
 
 // Pass owns one pass of one user from before it is made until it is proved
-// gone. It always ends in a revocation, whatever happens: registration, time
-// out, cancellation, a failed issue. Its workflow ID is the lock on the user.
+// gone: it issues it, or invites the employee to collect it, watches, reminds
+// and revokes. It always ends in a revocation of what was made, whatever
+// happens. Its workflow ID is the lock on the user.
 //
 // Cancelling it is the way to end the pass early. It never returns an error of
 // its own: how it ended is in the result.
@@ -18,114 +19,228 @@ func Pass(ctx workflow.Context, in PassInput) (PassResult, error) {
 	p := &pass{
 		in:      in,
 		request: jml.PassRequest{StartAt: in.StartAt, Lifetime: in.Profile.Lifetime, OneTime: in.Profile.OneTime, Since: in.Since},
-		view:    PassView{Stage: StageIssuing},
+		stage:   StageIssuing,
+		wakes:   workflow.NewBufferedChannel(ctx, 1),
+		state:   PassState{Began: workflow.Now(ctx), Issued: in.Issued},
 	}
-	if err := workflow.SetQueryHandler(ctx, QueryPass, func() (PassView, error) { return p.view, nil }); err != nil {
+	if in.State != nil {
+		p.state = *in.State
+	}
+	info := workflow.GetInfo(ctx)
+	p.id, p.invitation = info.WorkflowExecution.ID, info.FirstRunID
+	if err := p.listen(ctx); err != nil {
 		return PassResult{}, err
 	}
 	return p.run(ctx)
 }
 
+// PassState is what one run of a pass leaves to the next.
+type PassState struct {
+	Began     time.Time    `json:"began"`
+	Issued    *IssueResult `json:"issued,omitempty"`
+	Messages  int          `json:"messages,omitempty"` // numbers given out
+	Sent      []sent       `json:"sent,omitempty"`
+	Reminded  int          `json:"reminded,omitempty"` // bits: reminder i is done with
+	Pickup    pickup       `json:"pickup,omitzero"`
+	Repudiate string       `json:"repudiate,omitempty"` // hash of the link to say "not me"
+}
+
 type pass struct {
-	in      PassInput
-	request jml.PassRequest
-	view    PassView
+	in         PassInput
+	request    jml.PassRequest
+	id         string // workflow ID
+	invitation string
+	state      PassState
+
+	stage      Stage
+	registered *jml.Method
+	nextLook   time.Time
+	looks      int
+	lastLook   time.Time
+	quick      int // looks since there was reason for one: the next wait
+
+	wakes      workflow.Channel // something happened that attend deals with
+	telling    int              // messages under way that nothing waits for
+	wish       *visit           // who wants the pass
+	again      bool             // the employee asks for another
+	repudiated bool
+	failed     []int      // numbers of messages that will not arrive
+	block      *jml.Block // with EndBlocked
+	nextRoute  int
+	over       bool // what was made is gone
 }
 
 func (p *pass) run(ctx workflow.Context) (PassResult, error) {
-	issued, err := p.issue(ctx)
+	issued, err := p.begin(ctx)
 	if err != nil {
 		// The last try may have made a pass whose reply was lost.
 		result := PassResult{End: EndBlocked, Block: blockOf(err)}
 		if ctx.Err() != nil {
 			result = PassResult{End: EndCancelled}
 		}
-		result.Revoked, err = p.revoke(ctx, "", "not handed over")
+		result.Invited = p.state.Pickup.LinkHash != ""
+		if issued {
+			result.Revoked, err = p.revoke(ctx, "", "not handed over")
+		} else {
+			err = nil
+		}
+		p.finish(ctx, &result)
 		return result, err
 	}
-	p.view.Issued = issued
-	result := PassResult{Issued: issued}
-
-	p.view.Stage = StageWaiting
-	result.Registered, result.End = p.watch(ctx, issued.Pass.UsableFrom())
-	if result.End == "" {
+	end := p.watch(ctx)
+	if end == "" {
 		next := p.in
-		next.Issued = issued
+		next.Issued, next.State = nil, &p.state
 		return PassResult{}, workflow.NewContinueAsNewError(ctx, TypePass, next)
 	}
-	p.view.Registered = result.Registered
+	result := PassResult{End: end, Issued: p.state.Issued, Registered: p.registered, Block: p.block, NextRoute: p.nextRoute}
+	result.Invited = p.state.Pickup.LinkHash != ""
 
-	if result.End == EndRegistered && p.in.Profile.Settle > 0 {
+	if end == EndRegistered && p.in.Profile.Settle > 0 && p.state.Issued != nil {
 		// Deleting a pass ends the sessions made with it: the person may still
-		// be setting up a device in one. Cancellation cuts this short.
-		p.view.Stage = StageSettling
-		_ = workflow.Sleep(ctx, p.in.Profile.Settle)
+		// be setting up a device in one. Cancellation cuts this short, and so
+		// does who says "not me".
+		p.stage = StageSettling
+		_, _ = workflow.AwaitWithTimeout(ctx, p.in.Profile.Settle, func() bool { return p.repudiated })
+		if p.repudiated {
+			result.End = p.bar(ctx, jml.ReasonRepudiated)
+			result.Block = p.block
+		}
 	}
-	result.Revoked, err = p.revoke(ctx, issued.Pass.MethodID, string(result.End))
+	if p.state.Issued != nil {
+		result.Revoked, err = p.revoke(ctx, p.state.Issued.Pass.MethodID, p.why(result.End))
+	}
+	p.finish(ctx, &result)
 	return result, err
 }
 
-// issue makes the pass, unless an earlier run has.
-func (p *pass) issue(ctx workflow.Context) (*IssueResult, error) {
-	if p.in.Issued != nil {
-		return p.in.Issued, nil
+// begin hands the pass over or invites to collect it, unless an earlier run
+// has. It reports whether a pass may have been made.
+func (p *pass) begin(ctx workflow.Context) (made bool, err error) {
+	if p.in.Profile.Mode == jml.ModePickup {
+		return false, p.invite(ctx)
 	}
-	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, IssueInput{
-		Ref:     p.in.Ref,
-		UserID:  p.in.UserID,
-		Request: p.request,
-		Notice:  p.notice(),
-	})
-	return &issued, err
+	if p.state.Issued != nil {
+		return true, nil
+	}
+	routes := p.in.Profile.PassRoutes()
+	in := p.issueInput()
+	in.Notice, in.N = p.notice(jml.MessagePass), p.number()
+	in.Routes, in.Rest = routes[min(p.in.Skip, len(routes)):], p.in.Profile.RestTo
+	if len(in.Rest) > 0 {
+		in.Notice.Half = 1
+		p.number()
+	}
+	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, in)
+	if err != nil {
+		return true, err
+	}
+	p.hold(issued)
+	p.sent(ctx, jml.MessagePass, in.N, in.Routes, issued.Route, issued.Receipt)
+	if len(in.Rest) > 0 {
+		p.sent(ctx, jml.MessagePass, in.N+1, in.Rest, issued.Rest, issued.RestReceipt)
+	}
+	p.tell(ctx, jml.MessageIssued, p.in.Profile.NoticeTo)
+	return true, nil
 }
 
-// watch waits until a method is registered that completes the journey. It
-// returns no end if the history has grown so long that a new run must go on.
-func (p *pass) watch(ctx workflow.Context, usable time.Time) (*jml.Method, PassEnd) {
-	nudges := workflow.GetSignalChannel(ctx, SignalLook)
-	// Nobody can have signed in with the pass before it is usable, so there is
-	// no look before then.
-	last, looks := usable, 0
-	if now := workflow.Now(ctx); now.After(usable) {
-		last = now
+// hold takes note of a pass that is out.
+func (p *pass) hold(issued IssueResult) {
+	p.state.Issued = &issued
+	p.lastLook, p.quick = time.Time{}, 0
+	p.stage = StageWaiting
+}
+
+// usable is the first moment at which a method can count as the work of this
+// journey: nobody can have signed in with the pass before it works.
+func (p *pass) usable() time.Time {
+	if p.state.Issued != nil {
+		return p.state.Issued.Pass.UsableFrom()
 	}
+	return p.in.Since
+}
+
+// watch waits until a method is registered that completes the journey, and
+// attends to whatever happens until then. It returns no end if the history has
+// grown so long that a new run must go on.
+func (p *pass) watch(ctx workflow.Context) PassEnd {
+	nudges := workflow.GetSignalChannel(ctx, SignalLook)
 	for {
-		next := last.Add(jml.Wait(p.in.Profile.Poll, looks))
-		if next.After(p.in.Until) {
-			next = p.in.Until
+		if end := p.attend(ctx); end != "" {
+			return end
 		}
-		p.view.NextLook = next
-		nudged := p.waitUntil(ctx, next, usable, nudges)
+		next, reminder := p.plan(ctx)
+		nudged, woken := p.waitUntil(ctx, next, p.usable(), nudges)
 		if ctx.Err() != nil {
-			return nil, EndCancelled
+			return EndCancelled
 		}
-		// An error counts as nothing found: there is another look, and time
-		// runs out whether Graph answers or not.
-		found, err := callLocal(read(ctx), "LookForMethod", Activities.LookForMethod, LookInput{
-			UserID: p.in.UserID, CompleteOn: p.in.Profile.CompleteOn, UsableFrom: usable,
-		})
-		p.view.Looks++
-		if err == nil && found.Method != nil {
-			return found.Method, EndRegistered
+		if woken {
+			continue
 		}
-		last = workflow.Now(ctx)
-		if !last.Before(p.in.Until) {
-			return nil, EndTimedOut
+		now := workflow.Now(ctx)
+		if p.state.Issued == nil || !now.Before(p.usable()) {
+			if p.look(ctx) {
+				return EndRegistered
+			}
 		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return nil, ""
+		p.lastLook = workflow.Now(ctx)
+		if !p.lastLook.Before(p.in.Until) {
+			return EndTimedOut
 		}
-		looks++
+		if reminder >= 0 && !nudged {
+			p.remind(ctx, reminder)
+		}
+		if p.mayContinueAsNew(ctx) {
+			return ""
+		}
+		p.quick++
 		if nudged {
 			// Somebody knows of a registration that Graph does not show yet.
-			looks = 0
+			p.quick = 0
 		}
 	}
 }
 
-// waitUntil returns at next, or earlier with true if nudged after usable, or
+// plan returns when to wake: for the next look, the next reminder (and which),
+// or the end. There is no look before the pass is usable.
+func (p *pass) plan(ctx workflow.Context) (next time.Time, reminder int) {
+	next = p.in.Until
+	if p.state.Issued != nil {
+		if p.lastLook.IsZero() {
+			p.lastLook = p.usable()
+			if now := workflow.Now(ctx); now.After(p.lastLook) {
+				p.lastLook = now
+			}
+		}
+		if t := p.lastLook.Add(jml.Wait(p.in.Profile.Poll, p.quick)); t.Before(next) {
+			next = t
+		}
+		p.nextLook = next
+	}
+	due, reminder := p.nextReminder(ctx)
+	if reminder < 0 || !due.Before(next) {
+		return next, -1
+	}
+	return due, reminder
+}
+
+// look reports whether a completing method is registered. An error counts as
+// none: there is another look, and time runs out whether Graph answers or not.
+func (p *pass) look(ctx workflow.Context) bool {
+	found, err := callLocal(read(ctx), "LookForMethod", Activities.LookForMethod, LookInput{
+		UserID: p.in.UserID, CompleteOn: p.in.Profile.CompleteOn, UsableFrom: p.usable(),
+	})
+	p.looks++
+	if err != nil || found.Method == nil {
+		return false
+	}
+	p.registered = found.Method
+	return true
+}
+
+// waitUntil returns at next; or earlier if nudged after usable, if woken, or
 // when ctx is cancelled.
-func (p *pass) waitUntil(ctx workflow.Context, next, usable time.Time, nudges workflow.ReceiveChannel) (nudged bool) {
+func (p *pass) waitUntil(ctx workflow.Context, next, usable time.Time, nudges workflow.ReceiveChannel) (nudged, woken bool) {
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	timer := workflow.NewTimerWithOptions(timerCtx, next.Sub(workflow.Now(ctx)), workflow.TimerOptions{Summary: "Next look at the registered methods"})
@@ -136,17 +251,70 @@ func (p *pass) waitUntil(ctx workflow.Context, next, usable time.Time, nudges wo
 		c.Receive(ctx, nil)
 		nudged = !workflow.Now(ctx).Before(usable)
 	})
+	sel.AddReceive(p.wakes, func(c workflow.ReceiveChannel, _ bool) {
+		c.Receive(ctx, nil)
+		woken = true
+	})
 	sel.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) { done = true })
-	for !done && !nudged {
+	for !done && !nudged && !woken {
 		sel.Select(ctx)
 	}
-	return nudged
+	return nudged, woken
+}
+
+// attend deals with what the handlers took in.
+func (p *pass) attend(ctx workflow.Context) PassEnd {
+	for {
+		switch {
+		case ctx.Err() != nil:
+			return EndCancelled
+		case p.repudiated:
+			return p.bar(ctx, jml.ReasonRepudiated)
+		case p.state.Pickup.locked():
+			return p.bar(ctx, jml.ReasonPickupLocked)
+		case p.again:
+			return EndAgain
+		case len(p.failed) > 0:
+			n := p.failed[0]
+			p.failed = p.failed[1:]
+			if end := p.redirect(ctx, n); end != "" {
+				return end
+			}
+		case p.wish != nil:
+			if end := p.mint(ctx); end != "" {
+				return end
+			}
+		default:
+			return ""
+		}
+	}
+}
+
+// bar ends the pass for a reason that somebody has to look into.
+func (p *pass) bar(ctx workflow.Context, reason jml.BlockReason) PassEnd {
+	p.block = jml.Blocked(reason, "")
+	p.tell(ctx, jml.MessageAlert, p.in.Profile.AlertTo)
+	return EndBlocked
+}
+
+func (p *pass) wake() { p.wakes.SendAsync(true) }
+
+// why is what the audit says of a revocation.
+func (p *pass) why(end PassEnd) string {
+	if p.block != nil {
+		return string(p.block.Reason)
+	}
+	return string(end)
+}
+
+func (p *pass) mayContinueAsNew(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) && p.telling == 0
 }
 
 // revoke ends the pass and proves it gone. It runs in a context of its own so
 // that a cancelled journey revokes like any other.
 func (p *pass) revoke(ctx workflow.Context, methodID, reason string) (*RevokeResult, error) {
-	p.view.Stage = StageRevoking
+	p.stage = StageRevoking
 	free, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	gone, err := call(revoke(free), "RevokePass", Activities.RevokePass, RevokeInput{
@@ -155,22 +323,59 @@ func (p *pass) revoke(ctx workflow.Context, methodID, reason string) (*RevokeRes
 	if err != nil {
 		return nil, err
 	}
-	p.view.Stage = StageGone
+	p.stage = StageGone
 	return &gone, nil
 }
 
-// notice returns the message to the person, but for what only the tenant knows.
-func (p *pass) notice() jml.Notice {
-	return jml.Notice{
-		Channel:    p.in.Profile.Channel,
-		Recipient:  p.in.Facts.Recipient(p.in.Profile.Recipient),
-		GivenName:  p.in.Facts.GivenName,
-		Locale:     p.in.Facts.Locale,
-		SignInName: p.in.UPN,
-		Zone:       p.in.Facts.Zone,
-		OneTime:    p.in.Profile.OneTime,
-		Register:   p.in.Profile.CompleteOn,
-		Replaces:   p.in.Round > 0,
-		Reference:  p.in.Ref,
+// lastWords bounds how long the end of a pass waits for messages about it that
+// are under way.
+const lastWords = 2 * time.Minute
+
+// finish lets those who wait for an answer have it, and messages go out.
+func (p *pass) finish(ctx workflow.Context, result *PassResult) {
+	p.over = true
+	free, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	_ = workflow.Await(free, func() bool { return workflow.AllHandlersFinished(free) })
+	if p.telling > 0 {
+		_, _ = workflow.AwaitWithTimeout(free, lastWords, func() bool { return p.telling == 0 })
 	}
+	view := p.view()
+	result.Deliveries, result.Pickup = view.Deliveries, view.Pickup
+}
+
+func (p *pass) view() PassView {
+	v := PassView{Stage: p.stage, Issued: p.state.Issued, Registered: p.registered, NextLook: p.nextLook, Looks: p.looks, Pickup: p.pickupView()}
+	if v.Issued != nil && v.Issued.Sealed != nil {
+		open := *v.Issued
+		open.Sealed = nil // for the visitor alone
+		v.Issued = &open
+	}
+	for _, s := range p.state.Sent {
+		v.Deliveries = append(v.Deliveries, s.Delivery)
+	}
+	return v
+}
+
+func (p *pass) issueInput() IssueInput {
+	return IssueInput{
+		Ref: p.in.Ref, UserID: p.in.UserID, Request: p.request,
+		Contact: p.in.Facts, WorkflowID: p.id, Invitation: p.invitation,
+	}
+}
+
+// listen registers what others may ask and tell.
+func (p *pass) listen(ctx workflow.Context) error {
+	if err := workflow.SetQueryHandler(ctx, QueryPass, func() (PassView, error) { return p.view(), nil }); err != nil {
+		return err
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		news := workflow.GetSignalChannel(ctx, SignalDelivery)
+		for {
+			var d DeliveryNews
+			news.Receive(ctx, &d)
+			p.learn(d)
+		}
+	})
+	return p.listenToVisitors(ctx)
 }

@@ -78,8 +78,8 @@ func TestLongWatchContinuesAsNew(t *testing.T) {
 	if err := converter.GetDefaultDataConverter().FromPayloads(again.Input, &in); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.fake.revoked) != 0 || in.Issued == nil {
-		t.Fatalf("revoked %v, carried %+v", r.fake.revoked, in.Issued)
+	if len(r.fake.revoked) != 0 || in.State == nil || in.State.Issued == nil {
+		t.Fatalf("revoked %v, carried %+v", r.fake.revoked, in.State)
 	}
 	next := newRun(t)
 	next.fake.look = registered(first)

@@ -97,6 +97,7 @@ func (s Stage) Reached() bool { return s == StageCompleted || s == StageSkipped 
 // The stages of a pass, in order.
 const (
 	StageIssuing  Stage = "issuing"
+	StageInvited  Stage = "invited"  // link and code are out, nothing collected yet
 	StageWaiting  Stage = "waiting"  // handed over, nothing registered yet
 	StageSettling Stage = "settling" // registered; sessions made with the pass are let finish
 	StageRevoking Stage = "revoking"
@@ -120,6 +121,9 @@ type Carried struct {
 	FirstSeen time.Time    `json:"first_seen"`
 	Rechecks  int          `json:"rechecks"`
 	Round     int          `json:"round"`
+	Reissues  int          `json:"reissues,omitempty"`
+	Barred    *jml.Block   `json:"barred,omitempty"`
+	ContactAt time.Time    `json:"contact_at,omitzero"`
 	Stage     Stage        `json:"stage"`
 	Block     *jml.Block   `json:"block,omitempty"`
 }
@@ -151,6 +155,7 @@ type JoinerView struct {
 	Pass      *PassResult  `json:"pass,omitempty"`     // of the last pass that ended
 	Stopping  *StopRequest `json:"stopping,omitempty"` // an operator's wish under way
 	Outdated  int          `json:"outdated,omitempty"` // snapshots dropped as older or the same
+	Reissues  int          `json:"reissues,omitempty"` // passes asked for beyond the first
 	FirstSeen time.Time    `json:"first_seen"`
 }
 
@@ -173,7 +178,11 @@ type PassInput struct {
 	StartAt time.Time    `json:"start_at"` // not before this
 	Since   time.Time    `json:"since"`    // see jml.PassRequest
 	Until   time.Time    `json:"until"`    // give up then
-	// Issued is set when a long watch continues as new: the pass is there.
+	// Skip is how many routes of the passcode have shown not to work.
+	Skip int `json:"skip,omitempty"`
+	// State is set when a long watch continues as new. Issued is what there was
+	// before.
+	State  *PassState   `json:"state,omitempty"`
 	Issued *IssueResult `json:"issued,omitempty"`
 	// Round counts the passes of this journey from 0. From 1 on the message
 	// says that an earlier one no longer works.
@@ -188,22 +197,30 @@ const (
 	EndRegistered PassEnd = "registered" // an allowed method was registered
 	EndTimedOut   PassEnd = "timedOut"
 	EndCancelled  PassEnd = "cancelled" // the journey wanted it gone
-	EndBlocked    PassEnd = "blocked"   // never handed over
+	EndBlocked    PassEnd = "blocked"   // Block says why
+	EndAgain      PassEnd = "again"     // the employee asked for another one
 )
 
 // PassResult is the receipt of a pass.
 type PassResult struct {
-	End        PassEnd       `json:"end"`
-	Block      *jml.Block    `json:"block,omitempty"` // with EndBlocked
+	End   PassEnd    `json:"end"`
+	Block *jml.Block `json:"block,omitempty"` // with EndBlocked
+	// Invited says that a link went out.
+	Invited bool `json:"invited,omitempty"`
+	// NextRoute, with ReasonUndeliverable, is the route of the passcode to try
+	// next.
+	NextRoute  int           `json:"next_route,omitempty"`
+	Deliveries []Delivery    `json:"deliveries,omitempty"`
+	Pickup     *PickupView   `json:"pickup,omitempty"`
 	Issued     *IssueResult  `json:"issued,omitempty"`
 	Registered *jml.Method   `json:"registered,omitempty"`
 	Revoked    *RevokeResult `json:"revoked,omitempty"`
 }
 
-// mayHaveBeenSeen reports whether a message with a passcode may have gone out.
-// Only a refusal tells for certain that none did.
+// mayHaveBeenSeen reports whether a message with a passcode or a link may have
+// gone out. Only a refusal tells for certain that none did.
 func (r PassResult) mayHaveBeenSeen() bool {
-	if r.Issued != nil || r.Block == nil {
+	if r.Issued != nil || r.Invited || r.Block == nil {
 		return true
 	}
 	switch r.Block.Reason {
@@ -220,4 +237,6 @@ type PassView struct {
 	Registered *jml.Method  `json:"registered,omitempty"`
 	NextLook   time.Time    `json:"next_look,omitzero"`
 	Looks      int          `json:"looks"`
+	Deliveries []Delivery   `json:"deliveries,omitempty"`
+	Pickup     *PickupView  `json:"pickup,omitempty"`
 }

@@ -30,6 +30,7 @@ const (
 	EventPassHandedOver   Event = "pass.handedOver"   // the channel took it
 	EventPassRevoke       Event = "pass.revoke"       // a pass is about to be deleted
 	EventPassGone         Event = "pass.gone"         // reading back showed it is gone
+	EventMessageSend      Event = "message.send"      // a message without a passcode is about to go to a channel
 	EventJoinerClosed     Event = "joiner.closed"     // a journey ended
 
 	EventContactApproved   Event = "contact.approved"   // a changed address is about to be let through

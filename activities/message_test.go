@@ -1,0 +1,137 @@
+package activities_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"firstpass.internal/internal/jml"
+	"firstpass.internal/workflows"
+)
+
+var (
+	byMail = jml.Route{Channel: "mail", Recipient: jml.RecipientPersonalMail}
+	bySMS  = jml.Route{Channel: "sms", Recipient: jml.RecipientPersonalPhone}
+	toBoss = jml.Route{Channel: "mail", Recipient: jml.RecipientManager}
+	toDesk = jml.Route{Channel: "mail", Recipient: jml.RecipientDesk, Desk: "hq"}
+)
+
+func message(m jml.Message, routes ...jml.Route) workflows.MessageInput {
+	return workflows.MessageInput{
+		Ref: "ref", UserID: userID, WorkflowID: "pass", Invitation: "run", N: 3, Visit: "v", LinkHash: "l",
+		Notice: jml.Notice{Message: m, Locale: "en", GivenName: "Freja"}, Routes: routes, Contact: input.Contact,
+	}
+}
+
+// send runs one try; died reports a crash.
+func (w *world) send(t *testing.T, in workflows.MessageInput, dieAt int, after bool) (res workflows.MessageResult, err error, died bool) {
+	w.steps, w.dieAt, w.dieAfter, w.onStep = 0, dieAt, after, nil
+	defer func() {
+		w.dieAt = 0
+		if r := recover(); r != nil {
+			if _, ok := r.(crash); !ok {
+				panic(r)
+			}
+			died = true
+		}
+	}()
+	res, err = w.activities(t).SendMessage(context.Background(), in)
+	return res, err, false
+}
+
+// TestMessageSurvivesCrashes: wherever the process dies, the next try sends the
+// same words, and the link in them is stored before they go out.
+func TestMessageSurvivesCrashes(t *testing.T) {
+	for _, m := range jml.Messages() {
+		if m == jml.MessagePass {
+			continue
+		}
+		for at := 1; at < 8; at++ {
+			for _, after := range []bool{false, true} {
+				w := newWorld()
+				in := message(m, toBoss, byMail)
+				w.send(t, in, at, after)
+				if len(w.mails) > 0 && strings.HasPrefix(w.mails[0].code, "link ") && len(w.links) == 0 {
+					t.Fatalf("%s, killed at %d: a link went out that is not stored", m, at)
+				}
+				res, err, _ := w.send(t, in, 0, false)
+				if err != nil {
+					t.Fatalf("%s: %v", m, err)
+				}
+				for _, mail := range w.mails {
+					if mail != w.mails[0] {
+						t.Errorf("%s, killed at %d: sent %+v, then %+v", m, at, w.mails[0], mail)
+					}
+				}
+				if strings.HasPrefix(w.mails[0].code, "link ") != w.links[res.Hash] {
+					t.Errorf("%s: hash %q is not that of the link", m, res.Hash)
+				}
+			}
+		}
+	}
+}
+
+func TestMessageTakesTheFirstRouteThatWorks(t *testing.T) {
+	gone := &jml.Fault{System: "sms", Op: "send", Kind: jml.FaultRefused, Reason: jml.ReasonNoRecipient}
+	away := &jml.Fault{System: "sms", Op: "send", Kind: jml.FaultUnavailable, Reason: jml.ReasonChannelUnavailable}
+	tests := map[string]struct {
+		message jml.Message
+		routes  []jml.Route
+		refuse  map[string]*jml.Fault
+		to      string
+		as      jml.Message
+		route   int
+	}{
+		"first":         {jml.MessageLink, []jml.Route{byMail, toBoss}, nil, "freja@example.org", jml.MessageLink, 0},
+		"refused":       {jml.MessageLink, []jml.Route{bySMS, byMail}, map[string]*jml.Fault{"+4520000001": gone}, "freja@example.org", jml.MessageLink, 1},
+		"to a desk":     {jml.MessageReminder, []jml.Route{toDesk}, nil, "hq@example.org", jml.MessageEscalation, 0},
+		"to the boss":   {jml.MessageReminder, []jml.Route{toBoss}, nil, "boss@example.org", jml.MessageEscalation, 0},
+		"does not wait": {jml.MessageLink, []jml.Route{bySMS, byMail}, map[string]*jml.Fault{"+4520000001": away}, "", "", 0},
+		"none":          {jml.MessageLink, nil, nil, "", "", 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.refuse = tc.refuse
+			res, err, _ := w.send(t, message(tc.message, tc.routes...), 0, false)
+			if tc.to == "" {
+				if err == nil || len(w.mails) != 0 {
+					t.Errorf("%v, sent %+v", err, w.mails)
+				}
+				return
+			}
+			if err != nil || len(w.mails) != 1 || w.mails[0].to != tc.to || w.mails[0].message != tc.as || res.Route != tc.route {
+				t.Errorf("%v, sent %+v, route %d", err, w.mails, res.Route)
+			}
+		})
+	}
+}
+
+// A channel that refuses the passcode has not got it: the same goes by the next
+// route, and no pass is lost.
+func TestPassTakesTheNextRoute(t *testing.T) {
+	w := newWorld()
+	w.in.Routes = []jml.Route{byMail, toBoss}
+	w.refuse = map[string]*jml.Fault{"freja@example.org": {System: "mail", Op: "send", Kind: jml.FaultRefused, Reason: jml.ReasonMessageRefused}}
+	res, err, _ := w.attempt(t, 0, false)
+	if err != nil || res.Route != 1 || w.minted != 1 || len(w.mails) != 1 || w.mails[0].to != "boss@example.org" {
+		t.Errorf("%v, route %d, minted %d, sent %+v", err, res.Route, w.minted, w.mails)
+	}
+}
+
+// A key that does not seal costs no pass.
+func TestBadVisitKey(t *testing.T) {
+	w := newWorld()
+	w.in.Seal = &workflows.SealInput{Visit: "v", PublicKey: []byte("short")}
+	if _, err, _ := w.attempt(t, 0, false); err == nil || w.minted != 0 {
+		t.Errorf("%v, minted %d", err, w.minted)
+	}
+}
+
+func TestAttestHasANumber(t *testing.T) {
+	w := newWorld()
+	res, err, _ := w.send(t, message(jml.MessageAttest, toBoss), 0, false)
+	if err != nil || res.NumberHash != "hash of "+res.Hash+"number v" {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
