@@ -161,13 +161,12 @@ func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jm
 	case jml.AddressPhone:
 		n.Recipient = to.Phone
 	}
-	if !n.Message.ToEmployee() {
-		if to.Locale != "" {
-			n.Locale = to.Locale
-		}
-		if to.Zone != "" {
-			n.Zone = to.Zone
-		}
+	// Whatever the message is about, it is read by somebody else.
+	if to.Locale != "" {
+		n.Locale = to.Locale
+	}
+	if to.Zone != "" {
+		n.Zone = to.Zone
 	}
 	return n, nil
 }

@@ -235,6 +235,8 @@ type Proof struct {
 	ClientSecretFile string   `mapstructure:"client_secret_file" file:"secret"`
 	Scopes           []string `mapstructure:"scopes"`
 	ACRValues        []string `mapstructure:"acr_values"` // one of them must be in the token
+	// UserInfo adds the claims of the provider's userinfo endpoint.
+	UserInfo bool `mapstructure:"userinfo"`
 	// Match is a CEL rule over claims and employee that must be true.
 	Match string `mapstructure:"match"`
 	// Subject is a CEL expression over claims: the identifier of which a keyed

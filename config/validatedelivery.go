@@ -133,6 +133,7 @@ func proofKeys(pr Proof) []kindKey[jml.ProofKind] {
 		{"client_secret_file", pr.ClientSecretFile != "", oidc, true},
 		{"scopes", len(pr.Scopes) > 0, oidc, true},
 		{"acr_values", len(pr.ACRValues) > 0, oidc, false},
+		{"userinfo", pr.UserInfo, oidc, false},
 		{"match", pr.Match != "", oidc, true},
 		{"subject", pr.Subject != "", oidc, false},
 		{"ca_file", pr.CAFile != "", oidc, false},

@@ -366,7 +366,7 @@ func TestProfileDelivery(t *testing.T) {
 			".reminders[1].of: missing; want start or expiry", ".reminders[1].to: missing; nobody would be reminded"}},
 		{"reminders by what can't", send + ", reminders: [{before: 1h, of: start, to: [{channel: letter, recipient: desk}, {channel: letter, recipient: personal_mail}, {channel: teams, recipient: personal_mail}, {channel: pigeon, recipient: manager}]}]", []string{
 			".reminders[0].to[0].channel: " + print, ".reminders[0].to[1].channel: " + print,
-			`.reminders[0].to[2].recipient: personal_mail needs a channel of kind sendgrid, smtp, graph, webhook or letter; "teams" is of kind teams`,
+			".reminders[0].to[2].channel: kind teams is read by a whole room; it takes reminders to a desk and alerts only",
 			`.reminders[0].to[3].channel: there is no channel "pigeon"; channels: hook, letter, mail, relay, slack, sms, teams, tenant`}},
 
 		{"quiet hours", send + `, quiet_hours: {from: "20:00", until: "07:00"}`, nil},

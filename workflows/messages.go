@@ -104,8 +104,14 @@ func (p *pass) redirect(ctx workflow.Context, n int) PassEnd {
 	switch s.Message {
 	case jml.MessagePass:
 		p.nextRoute = p.in.Skip + s.Route + 1
+		routes := len(p.in.Profile.PassRoutes())
 		if len(p.in.Profile.RestTo) > 0 {
-			p.nextRoute = len(p.in.Profile.PassRoutes()) // halves are not told apart
+			p.nextRoute = routes // halves are not told apart
+		}
+		if p.nextRoute < routes {
+			// Nothing to look into: it goes another way.
+			p.block = jml.Blocked(jml.ReasonUndeliverable, "")
+			return EndBlocked
 		}
 		return p.bar(ctx, jml.ReasonUndeliverable)
 	case jml.MessageLink, jml.MessageCode:

@@ -430,6 +430,9 @@ func (p *pass) visitView(id string) VisitView {
 	if v == nil || k.locked() && !v.Refused || k.Holder != "" && k.Holder != id {
 		return VisitView{}
 	}
+	if k.Holder == id && (p.over || p.repudiated) {
+		return VisitView{} // the pass opens nothing any more
+	}
 	view := VisitView{
 		Open: true, Needed: v.needed(p.in.Profile), Asked: v.AskedAt, Refused: v.Refused,
 		Locale: p.in.Facts.Locale, Zone: p.in.Facts.Zone, Start: p.in.StartAt,
