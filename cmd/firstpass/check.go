@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ type checkCmd struct{}
 type finding struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
+	Warn bool   `json:"warn,omitempty"` // it works, and somebody may regret it
 	Note string `json:"note,omitempty"` // what was found
 	Run  string `json:"run,omitempty"`  // what to do or run
 }
@@ -49,6 +51,7 @@ func (*checkCmd) Run(ctx context.Context, env *environment) error {
 		{"sources", checkSources},
 		{"Graph", checkGraph},
 		{"channels", checkChannels},
+		{"pick-up page", checkPickup},
 		{"Temporal", checkTemporal},
 	} {
 		env.progress("checking %s", part.name)
@@ -65,8 +68,11 @@ func (*checkCmd) Run(ctx context.Context, env *environment) error {
 	err = env.print(found, func(w io.Writer) {
 		for _, f := range found {
 			mark := "pass"
-			if !f.OK {
+			switch {
+			case !f.OK:
 				mark = "FAIL"
+			case f.Warn:
+				mark = "warn"
 			}
 			fmt.Fprintf(w, "%s  %s", mark, f.What)
 			if f.Note != "" {
@@ -126,8 +132,8 @@ func checkSources(_ context.Context, cfg *config.Config) []finding {
 
 // needs lists the application permissions and what each is for.
 // https://learn.microsoft.com/graph/permissions-reference
-func needs() map[string]string {
-	return map[string]string{
+func needs(cfg *config.Config) map[string]string {
+	out := map[string]string{
 		"UserAuthMethod-TAP.ReadWrite.All":  "create, list and delete passes",
 		"UserAuthenticationMethod.Read.All": "see which methods are registered",
 		"User.Read.All":                     "find the user, and read hires for sources of kind entra",
@@ -135,6 +141,10 @@ func needs() map[string]string {
 		"GroupMember.Read.All":              "tell who is in the policy's groups, and in role-assignable ones",
 		"RoleManagement.Read.Directory":     "tell privileged people apart",
 	}
+	if slices.ContainsFunc(cfg.Channels, func(c config.Channel) bool { return c.Kind == config.ChannelGraph }) {
+		out["Mail.Send"] = "send mail; restrict it to the mailbox of the channel (Exchange, RBAC for Applications)"
+	}
+	return out
 }
 
 func checkGraph(ctx context.Context, cfg *config.Config) []finding {
@@ -147,7 +157,7 @@ func checkGraph(ctx context.Context, cfg *config.Config) []finding {
 		return []finding{{What: "Entra token", Note: err.Error(), Run: "check graph.tenant_id, graph.client_id and the credential; the AADSTS code is explained at https://login.microsoftonline.com/error"}}
 	}
 	found := []finding{{What: "Entra token", OK: true, Note: "as application " + cfg.Graph.ClientID}}
-	wanted := needs()
+	wanted := needs(cfg)
 	for _, p := range slices.Sorted(maps.Keys(wanted)) {
 		f := finding{What: "permission " + p, OK: slices.Contains(granted, p), Note: wanted[p]}
 		if !f.OK {
@@ -189,20 +199,70 @@ func checkPolicy(ctx context.Context, cfg *config.Config, g *graph.Client) []fin
 }
 
 func checkChannels(ctx context.Context, cfg *config.Config) []finding {
-	sender, err := newSender(cfg)
+	g, err := newGraph(cfg)
 	if err != nil {
-		return []finding{{What: "channels", Note: err.Error(), Run: "correct channels in the configuration"}}
+		return nil // checkGraph says so
+	}
+	sender, err := newSender(cfg, g)
+	if err != nil {
+		return []finding{{What: "channels and templates", Note: err.Error(), Run: "correct channels, or the files in messages.folder"}}
 	}
 	var found []finding
 	for _, name := range sender.Channels() {
-		f := finding{What: "channel " + name, OK: true, Note: "accepts a message (validated, not sent)"}
+		f := finding{What: "channel " + name, OK: true, Note: "answers and takes our key (nothing was sent)"}
 		if err := sender.Probe(ctx, name, nil); err != nil {
 			f.OK, f.Note = false, err.Error()
-			f.Run = "check endpoint, api_key_file (it needs the scope mail.send) and from (a verified sender) of this channel"
+			i := slices.IndexFunc(cfg.Channels, func(c config.Channel) bool { return c.Name == name })
+			f.Run = channelAdvice(cfg.Channels[i].Kind)
 		}
 		found = append(found, f)
 	}
 	return found
+}
+
+func channelAdvice(kind config.ChannelKind) string {
+	switch kind {
+	case config.ChannelSendGrid:
+		return "check endpoint, api_key_file (it needs the scope mail.send) and from (a verified sender)"
+	case config.ChannelSMTP:
+		return "check server, which must offer TLS, its certificate (ca_file), username and password_file, and from"
+	case config.ChannelGraph:
+		return "grant the application permission Mail.Send, and see that from is a mailbox of the tenant that the application may use"
+	case config.ChannelTwilio:
+		return "check account_sid and auth_token_file, and that the account is active"
+	case config.ChannelLetter:
+		return "make the folder, and let the user that runs firstpass write to it"
+	}
+	return "check the address of the webhook and its secret, and that it answers from here"
+}
+
+// checkPickup reads keys and words and compiles the rules; no identity provider
+// is called.
+func checkPickup(_ context.Context, cfg *config.Config) []finding {
+	var found []finding
+	for _, name := range slices.Sorted(maps.Keys(cfg.Profiles)) {
+		p := cfg.Profile(name)
+		if len(p.NoticeTo) == 0 {
+			found = append(found, finding{What: "profile " + name + " tells of every pass", OK: true, Warn: true, Note: "nobody is told that a pass was sent or collected, so nobody can say \"not me\"",
+				Run: "set profiles." + name + ".notice_to"})
+		}
+		if len(p.AlertTo) == 0 && p.Mode == jml.ModePickup {
+			found = append(found, finding{What: "profile " + name + " tells of what is wrong", OK: true, Warn: true, Note: "nobody is told when a link is locked or a pass is disowned",
+				Run: "set profiles." + name + ".alert_to to a desk"})
+		}
+	}
+	if cfg.Pickup.URL == "" {
+		return found
+	}
+	f := finding{What: "pick-up page", OK: true, Note: cfg.Pickup.URL + ", key, words and proofs"}
+	book, err := newBook(cfg, nil)
+	if err == nil {
+		_, err = newPickup(cfg, nil, book, slog.New(slog.DiscardHandler))
+	}
+	if err != nil {
+		f.OK, f.Note, f.Run = false, strings.ReplaceAll(err.Error(), "\n", "; "), "correct pickup and proofs in the configuration"
+	}
+	return append(found, f)
 }
 
 func checkTemporal(ctx context.Context, cfg *config.Config) []finding {

@@ -34,6 +34,10 @@ type commands struct {
 	Cancel cancelCmd `cmd:"" help:"End a joiner; a pass it has is revoked."`
 	Revoke revokeCmd `cmd:"" help:"Revoke the live pass of a joiner at once, and end the joiner."`
 
+	Reissue  reissueCmd  `cmd:"" help:"Give an employee another pass, or another link, to the addresses they have."`
+	Desk     deskCmd     `cmd:"" help:"Give the employee at your desk a one-time code, after you looked at a document."`
+	Template templateCmd `cmd:"" help:"See what messages say, in every language."`
+
 	Source     sourceCmd     `cmd:"" help:"See how the HR sources do, try one with a sample, have one read."`
 	Import     importCmd     `cmd:"" help:"Read a file of employees once, or see what it would change."`
 	Held       heldCmd       `cmd:"" help:"Decide about addresses that HR changed shortly before the hand-over."`
@@ -45,9 +49,10 @@ type commands struct {
 
 const description = `Firstpass turns an HR start date into a first strong credential.
 
-It issues each new employee a Microsoft Entra Temporary Access Pass that works
-from the start on, mails it to them, waits until a passkey or another strong
-method is registered, and revokes the pass.
+It gives each new employee a Microsoft Entra Temporary Access Pass that works
+from the start on: at a page, for a link and a code that go separate ways, or
+by a message. It waits until a passkey or another strong method is registered,
+and revokes the pass.
 
 Begin with config/example.yaml, then: firstpass check, firstpass serve.`
 

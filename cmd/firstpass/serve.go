@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,12 +18,39 @@ import (
 	"firstpass.internal/activities"
 	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
+	"firstpass.internal/internal/invitation"
 	"firstpass.internal/worker"
 )
 
 type serveCmd struct {
 	LogLevel slog.Level `help:"debug, info, warn or error." default:"info"`
+	Role     []role     `help:"What this process does: ${enum}. All of it if not given; the page wants pickup.url." enum:"intake,work,pickup" placeholder:"ROLE"`
+}
+
+// role is a part of the service that can run in a process of its own.
+type role string
+
+// The roles.
+const (
+	roleIntake role = "intake" // HR systems, and what providers report of messages
+	roleWork   role = "work"   // the journeys
+	rolePickup role = "pickup" // the page where people collect their pass
+)
+
+// roles returns what this process does.
+func (s *serveCmd) roles(cfg *config.Config) ([]role, error) {
+	if len(s.Role) == 0 {
+		if cfg.Pickup.URL == "" {
+			return []role{roleIntake, roleWork}, nil
+		}
+		return []role{roleIntake, roleWork, rolePickup}, nil
+	}
+	if slices.Contains(s.Role, rolePickup) && cfg.Pickup.URL == "" {
+		return nil, usageError{hinted{errors.New("role pickup wants pickup.url"), "config/example.yaml describes the section pickup"}}
+	}
+	return s.Role, nil
 }
 
 // Run implements the command: intake and worker, until told to stop.
@@ -35,7 +63,11 @@ func (s *serveCmd) Run(ctx context.Context, env *environment) error {
 	if env.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	return serve(ctx, cfg, log)
+	roles, err := s.roles(cfg)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, cfg, roles, log)
 }
 
 // gcPercent lets the heap grow to four times what is live between two
@@ -45,7 +77,7 @@ func (s *serveCmd) Run(ctx context.Context, env *environment) error {
 // goes before it, and GOMEMLIMIT bounds it.
 const gcPercent = 300
 
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logger) error {
 	// Lazily, so that intake is there to say 503 while Temporal is away.
 	temporal, err := connectLazily(cfg, log)
 	if err != nil {
@@ -75,27 +107,48 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	work, err := newWorker(cfg, temporal, directory, desk, trail, log)
+	invitations, err := newBook(cfg, book)
 	if err != nil {
 		return err
 	}
-	web, err := newIntake(cfg, temporal, desk, log)
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", cfg.Intake.Listen)
-	if err != nil {
-		return hinted{fmt.Errorf("intake.listen: %w", err), "another process may hold the port"}
-	}
-
-	failed := make(chan error, 2)
-	go func() { failed <- serveIntake(web, listener, cfg.Intake.TLS) }()
-	go func() {
-		// Start fails while Temporal is away, and is tried until it is not.
-		if err := startWorker(ctx, work, log); err != nil {
-			failed <- err
+	var (
+		pages []page
+		work  runner
+	)
+	if slices.Contains(roles, roleIntake) {
+		web, err := newIntake(cfg, temporal, desk, invitations, log)
+		if err != nil {
+			return err
 		}
-	}()
+		pages = append(pages, page{name: "intake", server: web, listen: cfg.Intake.Listen, tls: cfg.Intake.TLS})
+	}
+	if slices.Contains(roles, rolePickup) {
+		web, err := newPickup(cfg, temporal, invitations, log)
+		if err != nil {
+			return err
+		}
+		pages = append(pages, page{name: "pickup", server: web, listen: cfg.Pickup.Listen, tls: cfg.Pickup.TLS})
+	}
+	if slices.Contains(roles, roleWork) {
+		if work, err = newWorker(cfg, temporal, directory, desk, invitations, trail, log); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, 3)
+	for i := range pages {
+		if err := pages[i].open(); err != nil {
+			return err
+		}
+		go func() { failed <- pages[i].serve() }()
+	}
+	if work != nil {
+		go func() {
+			// Start fails while Temporal is away, and is tried until it is not.
+			if err := startWorker(ctx, work, log); err != nil {
+				failed <- err
+			}
+		}()
+	}
 	var tidying sync.WaitGroup
 	background, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer tidying.Wait()
@@ -103,9 +156,14 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	tidying.Go(func() {
 		desk.Run(background, intake.Keep{Quarantine: cfg.Intake.QuarantineKeep, Deliveries: cfg.Intake.DedupeKeep})
 	})
-	tidying.Go(func() { ensureSchedules(background, cfg, temporal, sources, log) })
-	log.Info("serving", "version", version, "intake", listener.Addr().String(), "temporal", cfg.Temporal.Address,
-		"namespace", cfg.Temporal.Namespace, "task_queue", cfg.Temporal.TaskQueue)
+	if work != nil {
+		tidying.Go(func() { ensureSchedules(background, cfg, temporal, sources, log) })
+	}
+	serving := []any{"version", version, "temporal", cfg.Temporal.Address, "namespace", cfg.Temporal.Namespace, "task_queue", cfg.Temporal.TaskQueue}
+	for _, p := range pages {
+		serving = append(serving, p.name, p.listener.Addr().String())
+	}
+	log.Info("serving", serving...)
 
 	select {
 	case <-ctx.Done():
@@ -116,11 +174,44 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	// Intake first: nothing new, then what is under way.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	if shut := web.Shutdown(ending); shut != nil {
-		log.Warn("intake did not end in time", "error", shut)
+	for _, p := range pages {
+		if shut := p.server.Shutdown(ending); shut != nil {
+			log.Warn(p.name+" did not end in time", "error", shut)
+		}
 	}
-	work.Stop()
+	if work != nil {
+		work.Stop()
+	}
 	return err
+}
+
+// page is a listener and who serves it.
+type page struct {
+	name     string // of its section in the configuration
+	server   *http.Server
+	listen   string
+	tls      config.ServerTLS
+	listener net.Listener
+}
+
+func (p *page) open() (err error) {
+	if p.listener, err = net.Listen("tcp", p.listen); err != nil {
+		return hinted{fmt.Errorf("%s.listen: %w", p.name, err), "another process may hold the port"}
+	}
+	return nil
+}
+
+func (p *page) serve() error {
+	var err error
+	if p.tls.CertificateFile != "" {
+		err = p.server.ServeTLS(p.listener, p.tls.CertificateFile, p.tls.KeyFile)
+	} else {
+		err = p.server.Serve(p.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", p.name, err)
 }
 
 func closing(c io.Closer, log *slog.Logger) {
@@ -135,14 +226,16 @@ type runner interface {
 	Stop()
 }
 
-func newWorker(cfg *config.Config, temporal client.Client, directory activities.Directory, desk *intake.Desk, trail *audit.File, log *slog.Logger) (runner, error) {
-	sender, err := newSender(cfg)
+func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Client, desk *intake.Desk, invitations *invitation.Book, trail *audit.File, log *slog.Logger) (runner, error) {
+	sender, err := newSender(cfg, directory)
 	if err != nil {
 		return nil, err
 	}
 	acts, err := activities.New(activities.Config{
 		Directory:   directory,
 		Sender:      sender,
+		Invitations: invitations,
+		Desks:       desks(cfg),
 		Audit:       trail,
 		Checkpoints: worker.NewCheckpoints(temporal),
 		Now:         time.Now,
@@ -206,13 +299,14 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, log *slog.Logger) (*http.Server, error) {
+func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, invitations *invitation.Book, log *slog.Logger) (*http.Server, error) {
+	reports, err := newTracking(cfg, temporal, invitations, log)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := intake.NewHandler(intake.HandlerConfig{
-		Desk: desk,
-		Ready: func(ctx context.Context) error {
-			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-			return err
-		},
+		Desk:    desk,
+		Ready:   ready(temporal),
 		MaxBody: int64(cfg.Intake.MaxBody),
 		Now:     time.Now,
 		Logger:  log,
@@ -220,8 +314,11 @@ func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, lo
 	if err != nil {
 		return nil, err
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.Handle("/v1/delivery/", reports)
 	return &http.Server{
-		Handler: handler,
+		Handler: mux,
 		// A signature is checked only once the body is there, so whoever is
 		// slow is cut off.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -231,17 +328,4 @@ func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, lo
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}, nil
-}
-
-func serveIntake(web *http.Server, listener net.Listener, tls config.IntakeTLS) error {
-	var err error
-	if tls.CertificateFile != "" {
-		err = web.ServeTLS(listener, tls.CertificateFile, tls.KeyFile)
-	} else {
-		err = web.Serve(listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("intake: %w", err)
 }

@@ -95,6 +95,7 @@ func (s shown) text(w io.Writer) {
 		{"Employee", strings.TrimSpace(j.Facts.GivenName + " " + j.Facts.FamilyName)},
 		{"Employee id", j.Facts.EmployeeID},
 		{"Mail", j.Facts.PersonalMail},
+		{"Phone", j.Facts.Phone},
 		{"Start", s.start()},
 		{"Zone by", string(j.Facts.ZoneRule)},
 		{"Site", strings.TrimSpace(j.Facts.Site + " " + j.Facts.Country)},
@@ -113,9 +114,11 @@ func (s shown) text(w io.Writer) {
 	if p := s.Pass; p != nil {
 		fields = append(fields, field{"Pass stage", string(p.Stage)}, field{"Next look", stamp(p.NextLook)})
 		fields = append(fields, passFields(p.Issued, p.Registered, nil)...)
+		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
 	} else if p := j.Pass; p != nil {
 		fields = append(fields, field{"Pass ended", string(p.End)})
 		fields = append(fields, passFields(p.Issued, p.Registered, p.Revoked)...)
+		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
@@ -132,13 +135,35 @@ func passFields(issued *workflows.IssueResult, registered *jml.Method, gone *wor
 		p := issued.Pass
 		out = append(out, field{"Pass", p.MethodID},
 			field{"Usable", stamp(p.UsableFrom()) + " to " + stamp(p.EndsAt())},
-			field{"Accepted by channel", stamp(issued.HandedOverAt)})
+			field{"Handed over", stamp(issued.HandedOverAt)})
 	}
 	if registered != nil {
 		out = append(out, field{"Registered", registered.Kind.Label() + ", " + stamp(registered.CreatedAt)})
 	}
 	if gone != nil {
 		out = append(out, field{"Confirmed gone", stamp(gone.GoneAt)})
+	}
+	return out
+}
+
+// pickupFields tells how far the pick-up is, and what became of each message.
+func pickupFields(p *workflows.PickupView, deliveries []workflows.Delivery) []field {
+	var out []field
+	if p != nil {
+		out = append(out, field{"Link valid until", stamp(p.LinkUntil)}, field{"Visits", fmt.Sprint(p.Visits)})
+		if p.WrongCodes+p.WrongProofs > 0 {
+			out = append(out, field{"Wrong tries", fmt.Sprintf("%d codes of %d, %d proofs of %d", p.WrongCodes, workflows.WrongCodes, p.WrongProofs, workflows.WrongProofs)})
+		}
+		for _, proof := range p.Proofs {
+			out = append(out, field{"Proof " + proof.Proof, stamp(proof.At)})
+		}
+	}
+	for _, d := range deliveries {
+		state := fmt.Sprintf("%s to %s by %s: %s %s", d.Message, d.To, d.Channel, d.Status, stamp(d.At))
+		if d.Detail != "" {
+			state += " (" + d.Detail + ")"
+		}
+		out = append(out, field{"Message " + fmt.Sprint(d.N), state})
 	}
 	return out
 }

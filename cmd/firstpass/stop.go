@@ -52,27 +52,14 @@ func (e *ending) end(ctx context.Context, env *environment, outcome workflows.St
 	waiting, cancel := context.WithTimeout(ctx, e.Wait)
 	defer cancel()
 	env.progress("asked %s to end; waiting until any pass is confirmed gone", workflows.RefOf(id))
-	handle, err := c.UpdateWorkflow(waiting, client.UpdateWorkflowOptions{
-		WorkflowID:   id,
-		UpdateName:   workflows.UpdateStop,
-		Args:         []any{workflows.StopRequest{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
 	var result workflows.JoinerResult
-	if err == nil {
-		err = handle.Get(waiting, &result)
-	}
+	err = update(waiting, c, id, workflows.UpdateStop, workflows.StopRequest{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}, &result)
 	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
 		return hinted{fmt.Errorf("not confirmed within %s; the joiner goes on ending by itself", e.Wait),
 			"firstpass show " + workflows.RefOf(id) + " tells how far it is; if nothing moves, is firstpass serve running?"}
 	}
-	var refusal *temporal.ApplicationError
-	if errors.As(err, &refusal) {
-		// The words of the validator, ours and without personal data.
-		return fmt.Errorf("refused: %s", refusal.Message())
-	}
 	if err != nil {
-		return temporalError("end "+id, err)
+		return err
 	}
 	return env.print(result, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\n", workflows.RefOf(id), result.Outcome)
@@ -82,6 +69,25 @@ func (e *ending) end(ctx context.Context, env *environment, outcome workflows.St
 			fmt.Fprintln(w, "there was no pass")
 		}
 	})
+}
+
+// update asks a workflow for something and waits for its answer. A refusal is
+// in the words of the validator: ours, and without personal data.
+func update(ctx context.Context, c client.Client, id, name string, request, answer any) error {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, answer)
+	}
+	var refusal *temporal.ApplicationError
+	if errors.As(err, &refusal) {
+		return fmt.Errorf("refused: %s", refusal.Message())
+	}
+	if err != nil {
+		return temporalError(name+" "+id, err)
+	}
+	return nil
 }
 
 type nudgeCmd struct{ target }

@@ -17,7 +17,6 @@ import (
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/codec"
-	"firstpass.internal/internal/delivery"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
 )
@@ -127,18 +126,6 @@ func newGraph(cfg *config.Config) (*graph.Client, error) {
 		},
 		UserAgent: "firstpass/" + version,
 	})
-}
-
-func newSender(cfg *config.Config) (*delivery.Sender, error) {
-	o := cfg.Organisation
-	d := delivery.Config{Organisation: delivery.Organisation{Name: o.Name, SignInURL: o.SignInURL, Help: o.Help}}
-	for _, c := range cfg.Channels {
-		d.Channels = append(d.Channels, delivery.ChannelConfig{
-			Name: c.Name, Kind: c.Kind, Endpoint: c.Endpoint, APIKeyFile: c.APIKeyFile,
-			From: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, CAFile: c.CAFile, Sandbox: c.Sandbox,
-		})
-	}
-	return delivery.New(d)
 }
 
 func newRefs(cfg *config.Config) (intake.Refs, error) { return intake.LoadRefs(cfg.Refs.KeyFile) }
