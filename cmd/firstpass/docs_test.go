@@ -196,7 +196,7 @@ func TestDocumentedFields(t *testing.T) {
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for _, m := range jml.Messages() {
 		n := jml.Notice{
-			Message: m, Channel: "ear", Addressee: "Kim", GivenName: "Robin", FamilyName: "Vale", Site: "Berlin",
+			Message: m, Channel: "ear", To: jml.RecipientManager, Addressee: "Kim", GivenName: "Robin", FamilyName: "Vale", Site: "Berlin",
 			SignInName: "robin.vale@example.com", Zone: "Europe/Berlin", Start: at, From: at, Until: at.Add(time.Hour), CollectedAt: at,
 			OneTime: true, Half: 1, Register: jml.StrongMethods(), Replaces: true, Collected: true,
 			Reason: jml.ReasonRepudiated, Reference: "q7k2m9w4",

@@ -4,62 +4,54 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"strings"
+	"time"
 
-	"firstpass.internal/internal/outbound"
+	"firstpass.internal/internal/delivery/channel"
 )
 
-// KindSendGrid is the mail service at sendgrid.com, by its v3 API.
-const KindSendGrid = "sendgrid"
-
-// Config says in whose name messages go out, and by which channels.
+// Config says in whose name messages go out, how they are worded, and by which
+// channels they go.
 type Config struct {
 	Organisation Organisation
-	Channels     []ChannelConfig
+	// Locale is the BCP 47 tag for whoever has none that there are templates in;
+	// default en.
+	Locale string
+	// Overlay holds templates of yours, nil for none: <locale>/<message>.md, and
+	// <locale>/locale.yaml for a locale that is not shipped, and layout.html. A
+	// <locale>/page.yaml is passed over: it is for the pick-up page.
+	Overlay fs.FS
+	// PickupURL is the root of the pick-up page; empty if there is none.
+	PickupURL string
+	Channels  map[string]channel.Channel // by the name that profiles use
+	// Direct names the channels whose messages reach the employee, whomever a
+	// route sends them to: a desk carries a letter that is addressed to him.
+	Direct []string
+	Now    func() time.Time // default time.Now
 }
 
 // Organisation is what a message says of the sender.
 type Organisation struct {
 	Name string
 	// SignInURL is where the person registers a method; default
-	// https://aka.ms/mysecurityinfo, Microsoft's own short link to the page
 	// https://mysignins.microsoft.com/security-info.
 	SignInURL string
 	// Help says whom to ask, in one sentence; empty: the person's contact.
 	Help string
 }
 
-// ChannelConfig is one way out.
-type ChannelConfig struct {
-	Name string // what profiles call it
-	Kind string // KindSendGrid
-	// Endpoint is the service root: default https://api.sendgrid.com. For an EU
-	// subuser it is https://api.eu.sendgrid.com. Plain http only on loopback.
-	Endpoint string
-	// APIKeyFile holds the key; one trailing line break is dropped. A key that
-	// may only send mail is enough.
-	APIKeyFile     string
-	From, FromName string // From is a verified sender
-	ReplyTo        string // optional
-	CAFile         string // authorities in PEM to trust beside the system's
-	// Sandbox makes the service check messages and send none.
-	Sandbox bool
-}
-
-const (
-	defaultSignInURL        = "https://aka.ms/mysecurityinfo"
-	defaultSendGridEndpoint = "https://api.sendgrid.com"
-)
+const defaultSignInURL = "https://mysignins.microsoft.com/security-info"
 
 func (c Config) withDefaults() Config {
 	c.Organisation.SignInURL = cmp.Or(c.Organisation.SignInURL, defaultSignInURL)
-	list := make([]ChannelConfig, len(c.Channels))
-	for i, ch := range c.Channels {
-		ch.Endpoint = strings.TrimSuffix(cmp.Or(ch.Endpoint, defaultSendGridEndpoint), "/")
-		list[i] = ch
+	c.Organisation.Name = strings.TrimSpace(c.Organisation.Name)
+	c.Organisation.Help = strings.TrimSpace(c.Organisation.Help)
+	c.PickupURL = strings.TrimSuffix(c.PickupURL, "/")
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	c.Channels = list
 	return c
 }
 
@@ -76,37 +68,17 @@ func (c Config) check() error {
 	if u, err := url.Parse(c.Organisation.SignInURL); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		bad("organisation sign-in URL", "not an https URL")
 	}
-	if len(c.Channels) == 0 {
-		bad("channels", "none")
+	if c.PickupURL != "" && !webAddress(c.PickupURL) {
+		bad("pick-up URL", "not an http or https URL")
 	}
-	seen := map[string]bool{}
-	for i, ch := range c.Channels {
-		at := fmt.Sprintf("channel %q", ch.Name)
-		if ch.Name == "" || !oneLine(ch.Name) {
-			at = fmt.Sprintf("channel %d", i+1)
-			bad(at, "no name")
+	for name, ch := range c.Channels {
+		if name == "" || !oneLine(name) || ch == nil {
+			bad("channels", "one without a name, or with nothing behind it")
 		}
-		if seen[ch.Name] {
-			bad(at, "there are two of this name")
-		}
-		seen[ch.Name] = true
-		if ch.Kind != KindSendGrid {
-			bad(at, "kind is not "+KindSendGrid)
-		}
-		if err := outbound.CheckRoot(ch.Endpoint); err != nil {
-			bad(at+" endpoint", err.Error())
-		}
-		if ch.APIKeyFile == "" {
-			bad(at, "no API key file")
-		}
-		if !bareAddress(ch.From) {
-			bad(at+" from", "not a mail address")
-		}
-		if !oneLine(ch.FromName) {
-			bad(at+" from name", "not one line of text")
-		}
-		if ch.ReplyTo != "" && !bareAddress(ch.ReplyTo) {
-			bad(at+" reply to", "not a mail address")
+	}
+	for _, name := range c.Direct {
+		if _, ok := c.Channels[name]; !ok {
+			bad("direct", "names a channel that there is not")
 		}
 	}
 	return errors.Join(errs...)

@@ -1,142 +1,178 @@
 package delivery
 
 import (
-	"bytes"
-	"embed"
-	"errors"
-	"fmt"
-	htmltemplate "html/template"
-	"io/fs"
+	"cmp"
+	"slices"
+	"strconv"
 	"strings"
-	texttemplate "text/template"
 	"time"
+	"unicode"
 
+	"firstpass.internal/internal/delivery/channel"
+	"firstpass.internal/internal/invitation"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/secret"
 )
 
-//go:embed templates
-var files embed.FS
-
-// message is what a channel sends. It holds the passcode in clear.
-type message struct {
-	to, subject, text, html, reference string
+// brings reports whether m brings a pass, or what a pass is collected with. Such
+// a message can't be sent without the span of time in which that works.
+func brings(m jml.Message) bool {
+	return m == jml.MessagePass || m == jml.MessageLink || m == jml.MessageCode
 }
 
-// Format keeps the passcode out of whatever prints a message by mistake.
-func (message) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("[message]")) }
-
-// view is all that the templates may use.
-type view struct {
-	Organisation Organisation
-	Lang         string
-	GivenName    string
-	SignInName   string
-	From, Until  string
-	OneTime      bool
-	Replaces     bool
-	Methods      string
-	Reference    string
-	Passcode     secret.Passcode
+// mayHandOn reports whether m has words of its own for whoever gets it in the
+// employee's place: to hand it on or, where it tells what became of a pass, to
+// ask the employee whether that is right.
+func mayHandOn(m jml.Message) bool {
+	return brings(m) || m == jml.MessageIssued || m == jml.MessageCollected
 }
 
-// letter is the templates of one locale.
-type letter struct {
-	locale
-	text *texttemplate.Template // defines "subject" too
-	html *htmltemplate.Template
+// handOn reports whether the message of n speaks to somebody in the employee's
+// place. Who n.To is was not always said; it was the employee then.
+func (s *Sender) handOn(n jml.Notice) bool {
+	return mayHandOn(n.Message) && n.To != "" && !n.To.Employee() && !slices.Contains(s.direct, n.Channel)
 }
 
-// loadLetters parses the templates of all locales and tries each out, so that a
-// template that is wrong stops the process at its start and not a joiner.
-func loadLetters(dir fs.FS, known map[string]locale) (map[string]letter, error) {
-	out := map[string]letter{}
-	for key, l := range known {
-		t := letter{locale: l}
-		var err error
-		name := "templates/" + key
-		if t.text, err = texttemplate.New(key+".txt").Option("missingkey=error").ParseFS(dir, name+".txt"); err != nil {
-			return nil, fmt.Errorf("delivery: template: %w", err)
-		}
-		if t.html, err = htmltemplate.New(key+".html").Option("missingkey=error").ParseFS(dir, name+".html"); err != nil {
-			return nil, fmt.Errorf("delivery: template: %w", err)
-		}
-		if err := t.try(); err != nil {
-			return nil, fmt.Errorf("delivery: template %s: %w", name, err)
-		}
-		out[key] = t
+// word writes the message of n for channel ch. It does not look at the address.
+func (s *Sender) word(op string, ch channel.Channel, n jml.Notice, c secret.Contents) (channel.Message, error) {
+	n.Message = cmp.Or(n.Message, jml.MessagePass)
+	zone, err := check(op, ch, n)
+	if err != nil {
+		return channel.Message{}, err
 	}
-	return out, nil
+	c = only(n.Message, c)
+	if !printable(c) {
+		return channel.Message{}, refuse(op, "badContents", jml.ReasonMessageRefused)
+	}
+	l := s.locales.Match(n.Locale, s.locale)
+	t := s.books[l.Tag].templates[n.Message]
+	page := s.page(n.Message)
+	v := viewOf(n, c, s.organisation, page, l, zone, s.now())
+	v.HandOn = s.handOn(n)
+	f, err := t.fill(v)
+	if err != nil {
+		return channel.Message{}, refuse(op, "template", jml.ReasonMessageRefused)
+	}
+	if err := t.holds(f, c, n.Reference); err != nil {
+		return channel.Message{}, refuse(op, "contents", jml.ReasonMessageRefused)
+	}
+	f = f.unmarked(s.organisation.SignInURL, page, c)
+	m := channel.Message{
+		To: n.Recipient, Subject: f.subject, Text: f.text, HTML: f.html, SMS: f.sms,
+		Locale: l.Tag, Dir: l.Dir, Notice: n, Contents: c,
+		Fields: s.fields(n, v, c, page, zone),
+	}
+	if ch.Address() == jml.AddressNone {
+		m.To = ""
+	}
+	return m, nil
 }
 
-// try renders all branches and counts the passcode: once in each part, never in
-// the subject, which shows on lock screens and in logs of mail servers.
-func (l letter) try() error {
-	const sample = "SampleOfAPasscode"
-	for i := range 8 {
-		v := view{Organisation: Organisation{Name: "O", SignInURL: defaultSignInURL}, Lang: l.lang, SignInName: "n", From: "f", Until: "u",
-			Methods: "m", Reference: "r", OneTime: i&1 > 0, Replaces: i&2 > 0, Passcode: secret.NewPasscode(sample)}
-		if i&4 > 0 {
-			v.GivenName, v.Organisation.Help = "g", "h"
+// reachable finds what is wrong with an address of the kind that ch takes.
+func reachable(op string, ch channel.Channel, address string) error {
+	switch ch.Address() {
+	case jml.AddressMail:
+		if !bareAddress(address) {
+			return refuse(op, "badAddress", jml.ReasonNoRecipient)
 		}
-		m, err := l.fill(v)
-		if err != nil {
-			return err
-		}
-		if strings.Count(m.text, sample) != 1 || strings.Count(m.html, sample) != 1 || strings.Contains(m.subject, sample) {
-			return errors.New("the passcode must stand in the text once, in the HTML once, and not in the subject")
+	case jml.AddressPhone:
+		if !phoneNumber(address) {
+			return refuse(op, "badNumber", jml.ReasonNoRecipient)
 		}
 	}
 	return nil
 }
 
-// fill executes the templates. An error of theirs can't hold the passcode: it
-// quotes the template, not the data.
-func (l letter) fill(v view) (message, error) {
-	var subject, text, html bytes.Buffer
-	if err := errors.Join(
-		l.text.ExecuteTemplate(&subject, "subject", v),
-		l.text.Execute(&text, v),
-		l.html.Execute(&html, v),
-	); err != nil {
-		return message{}, err
+// check finds what is wrong with n on its way to ch, but for its address.
+func check(op string, ch channel.Channel, n jml.Notice) (*time.Location, error) {
+	if !slices.Contains(jml.Messages(), n.Message) {
+		return nil, refuse(op, "noSuchMessage", jml.ReasonMessageRefused)
 	}
-	m := message{subject: subject.String(), text: text.String(), html: html.String(), reference: v.Reference}
-	if m.subject == "" || !oneLine(m.subject) {
-		return message{}, errors.New("the subject is not one line")
-	}
-	return m, nil
-}
-
-// render writes the message of n. n.From and n.Until must be set.
-func (s *Sender) render(op string, n jml.Notice, code secret.Passcode) (message, error) {
-	if !bareAddress(n.Recipient) {
-		return message{}, refuse(op, "badAddress", jml.ReasonNoRecipient)
+	if !ch.Carries(n.Message) {
+		return nil, refuse(op, "notByThisChannel", jml.ReasonMessageRefused)
 	}
 	zone, err := jml.LoadZone(n.Zone)
 	if err != nil {
-		return message{}, refuse(op, "badZone", jml.ReasonMessageRefused)
+		return nil, refuse(op, "badZone", jml.ReasonMessageRefused)
 	}
-	if n.SignInName == "" || !oneLine(n.SignInName) {
-		return message{}, refuse(op, "badSignInName", jml.ReasonMessageRefused)
+	if n.SignInName == "" && n.Message == jml.MessagePass || !plainSignInName(n.SignInName) {
+		return nil, refuse(op, "badSignInName", jml.ReasonMessageRefused)
 	}
-	if wordOrNothing(n.Reference) != n.Reference {
-		return message{}, refuse(op, "badReference", jml.ReasonMessageRefused)
+	if !plainWord(n.Reference) {
+		return nil, refuse(op, "badReference", jml.ReasonMessageRefused)
 	}
-	l := choose(s.letters, n.Locale)
-	m, err := l.fill(view{
-		Organisation: s.organisation, Lang: l.lang,
-		GivenName: plainName(n.GivenName), SignInName: n.SignInName,
-		// Told in minutes, and never wider than the truth: who comes at the
-		// first minute named must not be too early.
-		From:    l.moment(n.From.Add(time.Minute - 1).Truncate(time.Minute).In(zone)),
-		Until:   l.moment(n.Until.Truncate(time.Minute).In(zone)),
-		OneTime: n.OneTime, Replaces: n.Replaces, Methods: l.either(n.Register),
-		Reference: n.Reference, Passcode: code,
-	})
-	if err != nil {
-		return message{}, refuse(op, "template", jml.ReasonMessageRefused)
+	if n.Half < 0 || n.Half > 2 {
+		return nil, refuse(op, "badHalf", jml.ReasonMessageRefused)
 	}
-	m.to = n.Recipient
-	return m, nil
+	return zone, nil
+}
+
+// printable reports whether secrets can be shown as they are: one line each, and
+// a link that is one.
+func printable(c secret.Contents) bool {
+	for _, p := range []secret.Passcode{c.Passcode, c.PickupReference, c.Code} {
+		if strings.ContainsFunc(p.Reveal(), func(r rune) bool { return unsafeRune(r) || r != ' ' && unicode.IsSpace(r) }) {
+			return false
+		}
+	}
+	return c.Link.Empty() || webAddress(c.Link.Reveal())
+}
+
+// page is where the reference of m's link is typed; empty if there is none.
+func (s *Sender) page(m jml.Message) string {
+	if s.pickupURL == "" {
+		return ""
+	}
+	kind := invitation.Collect
+	switch m {
+	case jml.MessageIssued, jml.MessageCollected, jml.MessageReminder:
+		kind = invitation.Repudiate
+	case jml.MessageAttest:
+		kind = invitation.Attest
+	}
+	return s.pickupURL + kind.Path()
+}
+
+// fields are what Message.Fields holds, each unless it is empty:
+//
+//	message, locale, organisation, help, sign_in_url, pickup_page
+//	addressee, given_name, family_name, site, sign_in_name
+//	from, until, start, collected_at            RFC 3339, in the notice's zone
+//	from_text, until_text, start_text, collected_at_text
+//	methods, reference, reason, half (1 or 2), one_time, replaces, collected (true)
+//	hand_on (true)                              it speaks to the addressee, in the employee's place
+//	passcode, link, pickup_reference, code      secrets, those of the message
+func (s *Sender) fields(n jml.Notice, v view, c secret.Contents, page string, zone *time.Location) map[string]string {
+	stamp := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.In(zone).Format(time.RFC3339)
+	}
+	flag := func(b bool) string {
+		if b {
+			return "true"
+		}
+		return ""
+	}
+	half := ""
+	if n.Half > 0 {
+		half = strconv.Itoa(n.Half)
+	}
+	out := map[string]string{
+		"message": string(n.Message), "locale": v.Locale, "organisation": v.Organisation, "help": v.Help, "sign_in_url": s.organisation.SignInURL,
+		"pickup_page": page, "addressee": v.Addressee, "given_name": v.GivenName, "family_name": v.FamilyName,
+		"site": v.Site, "sign_in_name": v.SignInName,
+		"from": stamp(ceilMinute(n.From)), "until": stamp(n.Until.Truncate(time.Minute)), "start": stamp(n.Start), "collected_at": stamp(n.CollectedAt),
+		"from_text": v.From, "until_text": v.Until, "start_text": v.Start, "collected_at_text": v.CollectedAt,
+		"methods": v.Methods, "reference": v.Reference, "reason": v.Reason, "half": half,
+		"one_time": flag(v.OneTime), "replaces": flag(v.Replaces), "collected": flag(v.Collected), "hand_on": flag(v.HandOn),
+		"passcode": c.Passcode.Reveal(), "link": c.Link.Reveal(), "pickup_reference": c.PickupReference.Reveal(), "code": c.Code.Reveal(),
+	}
+	for k, text := range out {
+		if text == "" {
+			delete(out, k)
+		}
+	}
+	return out
 }

@@ -8,47 +8,45 @@ import (
 	"strings"
 	"time"
 
+	"firstpass.internal/internal/delivery/channel"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/locale"
 	"firstpass.internal/internal/secret"
 )
 
-// channel is one way to a person. A message may hold a passcode; it is gone
-// when post returns.
-type channel interface {
-	// post sends m, or with dry asks the service to check it and send nothing.
-	post(ctx context.Context, op string, m message, dry bool) (jml.Receipt, error)
-	// self is an address of our own, to try the channel with.
-	self() string
-}
-
-// Sender renders messages and sends them. It is safe for concurrent use.
+// Sender words messages and sends them. It is safe for concurrent use.
 type Sender struct {
 	organisation Organisation
-	letters      map[string]letter
-	channels     map[string]channel
+	locale       string
+	locales      *locale.Set
+	books        map[string]book // by tag
+	pickupURL    string
+	channels     map[string]channel.Channel
+	direct       []string // names of channels
+	now          func() time.Time
 }
 
-// New parses the templates, reads the key files and returns a Sender. It makes
-// no network call.
+// New reads the templates, tries them out and returns a Sender. It makes no
+// network call. Its errors tell everything that is wrong, with files and lines.
 func New(cfg Config) (*Sender, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Sender{organisation: cfg.Organisation, channels: map[string]channel{}}
-	var err error
-	if s.letters, err = loadLetters(files, locales()); err != nil {
+	set, books, err := load(cfg.Overlay)
+	if err != nil {
 		return nil, err
 	}
-	for _, ch := range cfg.Channels {
-		if s.channels[ch.Name], err = newSendGrid(ch); err != nil {
-			return nil, fmt.Errorf("delivery: channel %q: %w", ch.Name, err)
-		}
+	if _, ok := set.Find(cfg.Locale); !ok && cfg.Locale != "" {
+		return nil, errors.New("delivery: locale: there are no templates in the default one")
 	}
-	return s, nil
+	return &Sender{
+		organisation: cfg.Organisation, locale: cfg.Locale, locales: set, books: books,
+		pickupURL: cfg.PickupURL, channels: cfg.Channels, direct: cfg.Direct, now: cfg.Now,
+	}, nil
 }
 
-// Format prints no field: among them are the API keys.
+// Format prints no field: channels hold keys.
 func (*Sender) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("delivery.Sender")) }
 
 // Channels returns the names of the configured channels, sorted.
@@ -61,72 +59,109 @@ func (s *Sender) Channels() []string {
 	return names
 }
 
-// Check finds what can be known to stand in the way before there is a passcode:
-// a pass that can't be delivered is worse than none. From and Until may still be
-// zero. It makes no network call. Its Faults are refused, with reason
+// Address returns what a channel needs to know of a recipient, and whether
+// there is such a channel.
+func (s *Sender) Address(name string) (jml.AddressKind, bool) {
+	ch, ok := s.channels[name]
+	if !ok {
+		return "", false
+	}
+	return ch.Address(), true
+}
+
+// Check finds what can be known to stand in the way before there is anything to
+// send: a pass that can't be delivered is worse than none. From and Until may
+// still be zero. It makes no network call. Its Faults are refused, with reason
 // noRecipient or messageRefused.
 func (s *Sender) Check(_ context.Context, n jml.Notice) error {
 	const op = "check message"
-	if _, err := s.channel(op, n.Channel); err != nil {
+	ch, err := s.channel(op, n.Channel)
+	if err != nil {
 		return err
 	}
-	_, err := s.render(op, withTimes(n), placeholder())
+	if err := reachable(op, ch, n.Recipient); err != nil {
+		return err
+	}
+	_, err = s.word(op, ch, presentable(n), sampleContents())
 	return err
 }
 
 // Probe asks the channel's service to check a message and send none, so that a
 // channel that is down, or a key that is revoked, is noticed before another
-// pass is minted. The message is that of n, without a passcode; with n nil it is
-// addressed to the channel's own sender. n.Channel is not looked at.
+// pass is minted. The message is that of n, with samples for secrets; n.Channel
+// is not looked at. With n nil it is one that the channel carries, about somebody
+// invented who starts tomorrow: a letter needs a name. It is addressed to the
+// channel's own sender, or to nobody if that has no address: a text message may
+// come from a name.
 //
 // It proves that the service answers, takes the key and accepts the sender and
-// the form of the message. SendGrid's sandbox does not look whether the
-// recipient exists or is on a suppression list.
+// the form of the message, as far as the service can tell without sending.
 func (s *Sender) Probe(ctx context.Context, name string, n *jml.Notice) error {
 	const op = "probe channel"
 	ch, err := s.channel(op, name)
 	if err != nil {
 		return err
 	}
-	if n == nil {
-		n = &jml.Notice{Recipient: ch.self(), SignInName: ch.self(), Zone: "UTC"}
+	address := ch.Self()
+	if n != nil {
+		address = n.Recipient
 	}
-	m, err := s.render(op, withTimes(*n), placeholder())
+	if n != nil || address != "" {
+		if err := reachable(op, ch, address); err != nil {
+			return err
+		}
+	}
+	if n == nil {
+		carried := slices.DeleteFunc(jml.Messages(), func(m jml.Message) bool { return !ch.Carries(m) })
+		if len(carried) == 0 {
+			return refuse(op, "notByThisChannel", jml.ReasonMessageRefused)
+		}
+		sample := sampleNotice(carried[0], s.now().Add(24*time.Hour))
+		sample.Recipient, sample.Zone, sample.Reference = address, "UTC", "sample"
+		n = &sample
+	}
+	asked := presentable(*n)
+	asked.Channel = name
+	m, err := s.word(op, ch, asked, sampleContents())
 	if err != nil {
 		return err
 	}
-	_, err = ch.post(ctx, op, m, true)
+	_, err = ch.Post(ctx, op, m, true)
+	withhold(nil, err, m)
 	return err
 }
 
-// Send sends the message of n with the passcode. From and Until must be set. A
-// nil error means that the service took the message, not that anybody got it.
+// Send sends the message of n with its secrets. A nil error means that the
+// service took the message, not that anybody got it.
 //
 // After an unavailable Fault the message may have gone out all the same: mail
-// services know no idempotency key. Sending again with the same passcode is
+// services know no idempotency key. Sending again with the same contents is
 // harmless; sending another passcode is not, unless the first pass is gone.
-func (s *Sender) Send(ctx context.Context, n jml.Notice, code secret.Passcode) (jml.Receipt, error) {
+func (s *Sender) Send(ctx context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	const op = "send message"
 	ch, err := s.channel(op, n.Channel)
 	if err != nil {
 		return jml.Receipt{}, err
 	}
-	if code.Empty() {
-		return jml.Receipt{}, refuse(op, "noPasscode", jml.ReasonMessageRefused)
+	if n.Message == "" {
+		n.Message = jml.MessagePass
 	}
-	if n.From.IsZero() || !n.Until.After(n.From) {
+	if brings(n.Message) && n.Until.IsZero() || n.Message == jml.MessagePass && (n.From.IsZero() || !n.Until.After(n.From)) {
 		return jml.Receipt{}, refuse(op, "badTimes", jml.ReasonMessageRefused)
 	}
-	m, err := s.render(op, n, code)
+	if err := reachable(op, ch, n.Recipient); err != nil {
+		return jml.Receipt{}, err
+	}
+	m, err := s.word(op, ch, n, c)
 	if err != nil {
 		return jml.Receipt{}, err
 	}
-	r, err := ch.post(ctx, op, m, false)
-	withhold(&r, err, code)
+	r, err := ch.Post(ctx, op, m, false)
+	withhold(&r, err, m)
 	return r, err
 }
 
-func (s *Sender) channel(op, name string) (channel, error) {
+func (s *Sender) channel(op, name string) (channel.Channel, error) {
 	ch, ok := s.channels[name]
 	if !ok {
 		return nil, refuse(op, "noSuchChannel", jml.ReasonMessageRefused)
@@ -134,31 +169,43 @@ func (s *Sender) channel(op, name string) (channel, error) {
 	return ch, nil
 }
 
-// withhold drops words of the service that hold the passcode. It has got it
-// from us and may echo it; what a Receipt or a Fault says is written down.
-func withhold(r *jml.Receipt, err error, code secret.Passcode) {
-	words := []*string{&r.MessageID}
-	if f := faultOf(err); f != nil {
-		words = append(words, &f.Code, &f.RequestID)
+// withhold drops words of the service that hold a secret or the address. It has
+// got them from us and may echo them; what a Receipt or a Fault says is written
+// down.
+func withhold(r *jml.Receipt, err error, m channel.Message) {
+	var words []*string
+	if r != nil {
+		words = append(words, &r.MessageID)
 	}
-	for _, w := range words {
-		if strings.Contains(*w, code.Reveal()) {
-			*w = ""
+	if f := faultOf(err); f != nil {
+		words = append(words, &f.Code, &f.RequestID, &f.Text)
+	}
+	_, token, _ := strings.Cut(m.Contents.Link.Reveal(), "#")
+	reference := m.Contents.PickupReference.Reveal()
+	for _, held := range []string{
+		m.Contents.Passcode.Reveal(), m.Contents.Link.Reveal(), token, reference, strings.ReplaceAll(reference, "-", ""),
+		m.Contents.Code.Reveal(), m.To, m.Notice.Recipient,
+	} {
+		for _, w := range words {
+			if held != "" && strings.Contains(strings.ToLower(*w), strings.ToLower(held)) {
+				*w = ""
+			}
 		}
 	}
 }
 
-func faultOf(err error) *jml.Fault {
-	var f *jml.Fault
-	_ = errors.As(err, &f)
-	return f
+// sampleContents stands for secrets where none may be.
+func sampleContents() secret.Contents {
+	return secret.Contents{
+		Passcode:        secret.NewPasscode("EXAMPLE-NOT-A-PASS"),
+		Link:            secret.NewPasscode("https://pickup.example.com/p#EXAMPLE-NOT-A-LINK-000"),
+		PickupReference: secret.NewPasscode("EXAM-P1EN-0REF"),
+		Code:            secret.NewPasscode("000000"),
+	}
 }
 
-// placeholder stands for a passcode where none may be.
-func placeholder() secret.Passcode { return secret.NewPasscode("EXAMPLE-NOT-A-PASS") }
-
-// withTimes fills in times that the tenant has not decided yet.
-func withTimes(n jml.Notice) jml.Notice {
+// presentable fills in times that are not decided yet.
+func presentable(n jml.Notice) jml.Notice {
 	if n.From.IsZero() {
 		n.From = time.Unix(0, 0)
 	}

@@ -13,11 +13,11 @@ const (
 	MessageLink Message = "link"
 	// MessageCode carries the code that goes with the link.
 	MessageCode Message = "code"
-	// MessageIssued tells the employee that a pass was sent; with a link to
-	// say "not me".
+	// MessageIssued tells the employee, or who can ask him, that a pass was
+	// sent; with a link to say "not me".
 	MessageIssued Message = "issued"
-	// MessageCollected tells the employee that the pass was collected; with a
-	// link to say "not me".
+	// MessageCollected tells the same that the pass was collected; with a link
+	// to say "not me".
 	MessageCollected Message = "collected"
 	// MessageReminder tells the employee that nothing is registered yet.
 	MessageReminder Message = "reminder"
