@@ -56,7 +56,9 @@ func revoke(ctx workflow.Context) workflow.Context {
 // sent again, it says the same.
 func message(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 2 * time.Minute,
+		// A channel gives up after 30 s. A worker that dies is noticed no sooner
+		// than this, and somebody may be waiting for the code.
+		StartToCloseTimeout: time.Minute,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 8},
 		Summary:             "Send a message",
 	})

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,6 +178,39 @@ func TestCollect(t *testing.T) {
 	}
 	if got := r.fake.looked[0]; got.Before(first) {
 		t.Errorf("looked at %s, before the pass worked", got)
+	}
+}
+
+// Link and code may arrive before we hear that they were sent.
+func TestFasterThanTheReceipt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		link, code string
+		collected  bool
+	}{
+		"right":      {linkHash, codeHash, true},
+		"wrong code": {linkHash, "x", false},
+		"other link": {"x", codeHash, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newPassRun(t)
+			slow := 0
+			r.fake.send = func(in workflows.MessageInput) (workflows.MessageResult, error) {
+				if in.Notice.Message == jml.MessageCode {
+					if slow++; slow < 3 {
+						return workflows.MessageResult{}, errors.New("the worker died")
+					}
+				}
+				return workflows.MessageResult{Hash: "hash of " + string(in.Notice.Message)}, nil
+			}
+			update[workflows.VisitView](r, begin.Add(time.Second), workflows.UpdateVisit,
+				workflows.VisitRequest{Visit: "v", LinkHash: tc.link, CodeHash: tc.code, PublicKey: []byte{1}}, nil)
+			r.reveal(begin.Add(time.Minute), "v", nil)
+			r.fake.look = registered(first)
+			r.finish()
+			if (len(r.fake.issued) == 1) != tc.collected || slow != 3 {
+				t.Errorf("issued %d after %d tries, rejected %v", len(r.fake.issued), slow, r.rejected)
+			}
+		})
 	}
 }
 

@@ -190,14 +190,28 @@ func (p *pass) openTo(ctx workflow.Context, linkHash string) bool {
 // mayVisit keeps what can't be right out of history: nobody can make it grow
 // who has no link, nor with more than a few wrong codes.
 func (p *pass) mayVisit(ctx workflow.Context, r VisitRequest) error {
-	if !p.openTo(ctx, r.LinkHash) || r.Visit == "" || len(r.PublicKey) == 0 {
+	if !p.inviting(r.LinkHash) && !p.openTo(ctx, r.LinkHash) || r.Visit == "" || len(r.PublicKey) == 0 {
 		return errNothing
 	}
 	return nil
 }
 
+// inviting reports whether link and code are just going out. Both may have
+// arrived before we hear that they were sent: by minutes, if a worker dies in
+// between.
+func (p *pass) inviting(linkHash string) bool {
+	k := &p.state.Pickup
+	return p.in.Profile.Mode == jml.ModePickup && !p.over && k.CodeHash == "" && (k.LinkHash == "" || k.LinkHash == linkHash)
+}
+
 func (p *pass) onVisit(ctx workflow.Context, r VisitRequest) (VisitView, error) {
 	k := &p.state.Pickup
+	if err := workflow.Await(ctx, func() bool { return !p.inviting(r.LinkHash) }); err != nil {
+		return VisitView{}, err
+	}
+	if !p.openTo(ctx, r.LinkHash) {
+		return VisitView{}, nil
+	}
 	if r.CodeHash != k.CodeHash {
 		return VisitView{}, p.wrongCode(ctx)
 	}
