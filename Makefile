@@ -22,14 +22,15 @@ bin/firstpass-dev: build
 
 .PHONY: bin/firstpass-dev
 
-demo: bin/firstpass-dev ## one joiner from HR webhook to revoked pass, told step by step
-	@bin/firstpass-dev demo --firstpass bin/firstpass
+demo: bin/firstpass-dev ## one joiner from HR webhook to revoked pass, told step by step; SEND=1: the passcode goes by mail
+	@bin/firstpass-dev demo --firstpass bin/firstpass $(if $(SEND),--send)
 
 dev: bin/firstpass-dev ## the same world, left running; state in .dev
 	@bin/firstpass-dev run --firstpass bin/firstpass
 
-bench: bin/firstpass-dev ## how fast the intake takes new employees, against the bare engine (about four minutes; wants two idle cores)
+bench: bin/firstpass-dev ## how fast the intake takes new employees and the page shows passes (about six minutes; wants two idle cores)
 	@bin/firstpass-dev bench --firstpass bin/firstpass
+	@bin/firstpass-dev reveals --firstpass bin/firstpass
 
 test: test-product test-dev ## every test, a real Temporal server included
 

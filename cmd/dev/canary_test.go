@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"firstpass.internal/cmd/dev/mailbox"
 )
 
 // A canary that finds nothing proves nothing unless it would have.
@@ -48,9 +50,23 @@ func TestCanarySees(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, files, size, err := c.Files(dir)
+	found, files, size, err := canaries{c}.Files(dir)
 	if err != nil || files != 2 || size == 0 || len(found) != 1 || filepath.Base(found[0]) != "bad" {
 		t.Errorf("found %v in %d files of %d bytes, %v", found, files, size, err)
+	}
+}
+
+// A code of six digits stands in many a number by chance; by itself it is found.
+func TestDigitCanary(t *testing.T) {
+	t.Parallel()
+	c := newDigitCanary("111111", "123456")
+	for text, want := range map[string]bool{
+		"code 123456.": true, "123456": true, `{"c":"123456"}`: true, "1234567": false, "0123456": false,
+		"0123456 123456": true, "2026-01-01T00:00:00.123456789Z": false, "": false, "12345": false,
+	} {
+		if c.In([]byte(text)) != want {
+			t.Errorf("%q: want %t", text, want)
+		}
 	}
 }
 
@@ -61,8 +77,9 @@ func TestPasscodeIn(t *testing.T) {
 		"1. go to\n   https://example.com/x\n\n2.\n   me@example.com\n":        "",
 		"1. go to\n   https://example.com/x\n\n    aB3+x<&/\n   m@example.com": "aB3+x<&/",
 		"QUESTIONS\n": "",
+		"    http://127.0.0.1:1/p#AAAAAAAAAAAAAAAAAAAAAA\n\n    7K2M-9QXA-4TBC\n": "",
 	} {
-		got, err := passcodeIn(mail{Text: text})
+		got, err := passcodeIn(mailbox.Mail{Text: text})
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v", text, got, err)
 		}

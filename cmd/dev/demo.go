@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,16 +30,32 @@ const startAhead = 28 * time.Second
 // logFiles are where to look when something does not come out.
 const logFiles = firstpassLog + ", audit.jsonl, temporal/temporal.log"
 
-// Limits that the story has to keep to.
-const (
-	limitGraph   = 12
-	limitActions = 16
-	limitEvents  = 70
-	limitTime    = 2 * time.Minute
-)
+// limits that the story has to keep to. They are what was measured when they
+// were set, and what one more try of something costs.
+type limits struct{ graph, actions, events int }
+
+// limitTime is how long a demo may take from its first line to its last.
+const limitTime = 2 * time.Minute
+
+// limitsOf returns the limits of one joiner of a cohort.
+//
+// Mode send takes two actions more than before there were notices (16): one
+// sends the notice, one is Twilio's word that it arrived.
+//
+// A pick-up sends three messages where mode send sends two, and hears of each;
+// link, code and proof are an update each, and so is a wrong code; and preflight
+// runs again when the pass is made. Measured: 14 requests, 29 actions, 103
+// events, with one wrong code.
+func limitsOf(cohort string) limits {
+	if cohort == cohortSend {
+		return limits{graph: 12, actions: 18, events: 70}
+	}
+	return limits{graph: 16, actions: 30, events: 115}
+}
 
 type demoCmd struct {
 	Firstpass string `help:"The product's binary." default:"bin/firstpass" placeholder:"FILE"`
+	Send      bool   `help:"Mode send: the passcode goes by mail. Default: the employee collects it at the pick-up page."`
 	Keep      bool   `help:"Keep the folder with logs, database and audit."`
 }
 
@@ -49,7 +66,10 @@ func (d *demoCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	demo := &demo{terminal: t, dir: dir, story: &story{out: t.out, style: t.style}, began: began}
+	demo := &demo{terminal: t, dir: dir, story: &story{out: t.out, style: t.style}, began: began, cohort: cohortPickup}
+	if d.Send {
+		demo.cohort = cohortSend
+	}
 	err = demo.play(ctx, d.Firstpass)
 	if ctx.Err() != nil {
 		err = errInterrupted
@@ -68,9 +88,10 @@ func (d *demoCmd) Run(ctx context.Context, t terminal) error {
 // demo is one joiner's story in a fresh world.
 type demo struct {
 	terminal
-	dir   string
-	story *story
-	began time.Time
+	dir    string
+	cohort string
+	story  *story
+	began  time.Time
 
 	world  *world
 	client client.Client
@@ -78,8 +99,9 @@ type demo struct {
 
 	joiner  record
 	user    entrasim.User
-	mail    mail
-	code    string
+	invited invitation // mode pickup
+	page    *visitor   // mode pickup
+	code    string     // the passcode
 	session entrasim.Session
 	id      string // of the joiner's workflow
 
@@ -106,10 +128,13 @@ func (d *demo) play(ctx context.Context, binary string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	for _, step := range []func(context.Context) error{
-		d.hire, d.postWebhook, d.seeIssued, d.readMail, d.tryEarly, d.waitForStart, d.signIn,
-		d.register, d.nudge, d.seeRevoked, d.tryLate, d.seeCompleted, d.readHistories,
-	} {
+	handOver := []func(context.Context) error{d.seeLink, d.seeCode, d.tryWrongCode, d.enter, d.prove, d.collect, d.seeIssued, d.seeNotice}
+	if d.cohort == cohortSend {
+		handOver = []func(context.Context) error{d.seeIssued, d.readMail, d.seeNotice}
+	}
+	for _, step := range slices.Concat([]func(context.Context) error{d.hire, d.postWebhook}, handOver, []func(context.Context) error{
+		d.tryEarly, d.waitForStart, d.signIn, d.register, d.nudge, d.seeRevoked, d.tryLate, d.seeCompleted, d.readHistories, d.readMessages,
+	}) {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -130,7 +155,7 @@ func (d *demo) open(ctx context.Context, binary string) (err error) {
 			p.failed()
 		}
 	}()
-	if d.world, err = openWorld(ctx, worldConfig{Dir: d.dir, Firstpass: binary, Progress: p.part}); err != nil {
+	if d.world, err = openWorld(ctx, worldConfig{Dir: d.dir, Firstpass: binary, Cohort: d.cohort, Progress: p.part}); err != nil {
 		return err
 	}
 	p.part("Firstpass")
@@ -141,6 +166,7 @@ func (d *demo) open(ctx context.Context, binary string) (err error) {
 		return errors.Join(err, d.world.Close())
 	}
 	p.done()
+	fmt.Fprintf(d.out, "While it runs: mailbox %s, phones %s, pick-up page %s/p\n\n", d.world.Mailbox.PageURL(), d.world.Phones.PageURL(), d.world.PickupURL())
 	return nil
 }
 
@@ -219,7 +245,7 @@ func (d *demo) postWebhook(ctx context.Context) error {
 }
 
 func (d *demo) seeIssued(ctx context.Context) error {
-	return d.expect(ctx, 20*time.Second, "Pass issued", "one live pass in the tenant that starts with the employee", func() (string, error) {
+	return d.expect(ctx, 20*time.Second, "Pass in the tenant", "one live pass in the tenant that starts with the employee", func() (string, error) {
 		passes := d.world.Tenant.Passes(d.user.ID)
 		if len(passes) == 0 {
 			return "", errors.New("no pass in the tenant")
@@ -242,19 +268,19 @@ func (d *demo) readMail(ctx context.Context) error {
 		if len(mails) == 0 {
 			return "", errors.New("no mail")
 		}
-		d.mail = mails[0]
-		if d.code, err = passcodeIn(d.mail); err != nil {
+		mail := mails[0]
+		if d.code, err = passcodeIn(mail); err != nil {
 			return "", giveUp{err}
 		}
 		switch {
 		case len(mails) > 1:
 			return "", giveUp{fmt.Errorf("%d mails", len(mails))}
-		case strings.Contains(d.mail.Subject, d.code):
+		case strings.Contains(mail.Subject, d.code):
 			return "", giveUp{errors.New("the passcode stands in the subject")}
-		case d.mail.ClickTracking || d.mail.OpenTracking:
+		case mail.ClickTracking || mail.OpenTracking:
 			return "", giveUp{errors.New("clicks or opening are tracked")}
 		}
-		return fmt.Sprintf("%q to %s, passcode %s", d.mail.Subject, d.joiner.Mail, masked(d.code)), nil
+		return fmt.Sprintf("%q to %s, passcode %s", mail.Subject, d.joiner.Mail, masked(d.code)), nil
 	})
 }
 
@@ -365,8 +391,8 @@ func (d *demo) readHistories(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.expect(ctx, 15*time.Second, "No passcode in Temporal's history", "two histories that can be decrypted and hold no passcode", func() (_ string, err error) {
-		c := newCanary(d.code)
+	return d.expect(ctx, 15*time.Second, "No secret in Temporal's history", "two histories that can be decrypted and hold no passcode, link or code", func() (_ string, err error) {
+		c := d.canaries()
 		if d.spent.joiner, err = c.History(ctx, d.client, payloads, d.id); err != nil {
 			return "", giveUp{err}
 		}
@@ -377,14 +403,29 @@ func (d *demo) readHistories(ctx context.Context) error {
 	})
 }
 
+// canaries look for everything secret in the story.
+func (d *demo) canaries() canaries {
+	var s secrets
+	for _, m := range d.world.Mailbox.Mails() {
+		s.fromMail(m)
+	}
+	for _, t := range d.world.Phones.Texts() {
+		s.fromText(t)
+	}
+	return canaries{
+		newCanary(slices.Concat(s.Passcodes, []string{d.code}, s.Tokens, s.References, plainReferences(s.References))...),
+		newDigitCanary(s.Codes...),
+	}
+}
+
 // scanFiles runs after everything has stopped, so that nothing waits in memory
 // to be written.
 func (d *demo) scanFiles() error {
-	found, files, size, err := newCanary(d.code).Files(d.dir)
+	found, files, size, err := d.canaries().Files(d.dir)
 	if err != nil {
 		return err
 	}
-	const what, expected = "No passcode in any file", "no file in the state folder holds the passcode"
+	const what, expected = "No secret in any file", "no file in the state folder holds passcode, link or code"
 	if len(found) > 0 {
 		return &failure{what, expected, strings.Join(found, ", ")}
 	}
@@ -396,18 +437,18 @@ func (d *demo) scanFiles() error {
 }
 
 func (d *demo) account() error {
-	f, took := d.spent, time.Since(d.began)
+	f, most, took := d.spent, limitsOf(d.cohort), time.Since(d.began)
 	fmt.Fprintln(d.out)
 	tokens := fmt.Sprintf("and %d for a token", f.tokens)
 	queries := "queries of the command line not counted"
 	table(d.out, [][]string{
 		{"", "this joiner", "limit", ""},
-		{"Graph requests", fmt.Sprint(f.graph), fmt.Sprint(limitGraph), tokens},
-		{"Temporal actions", fmt.Sprint(f.actions), fmt.Sprint(limitActions), fmt.Sprintf("%s: %d", queries, f.queries)},
-		{"History events", fmt.Sprint(f.joiner + f.pass), fmt.Sprint(limitEvents), fmt.Sprintf("joiner %d, pass %d", f.joiner, f.pass)},
+		{"Graph requests", fmt.Sprint(f.graph), fmt.Sprint(most.graph), tokens},
+		{"Temporal actions", fmt.Sprint(f.actions), fmt.Sprint(most.actions), fmt.Sprintf("%s: %d", queries, f.queries)},
+		{"History events", fmt.Sprint(f.joiner + f.pass), fmt.Sprint(most.events), fmt.Sprintf("joiner %d, pass %d", f.joiner, f.pass)},
 		{"Seconds", fmt.Sprintf("%.0f", took.Seconds()), fmt.Sprintf("%.0f", limitTime.Seconds()), "from the first line to this one"},
 	})
-	if f.graph > limitGraph || f.actions > limitActions || f.joiner+f.pass > limitEvents || took > limitTime {
+	if f.graph > most.graph || f.actions > most.actions || f.joiner+f.pass > most.events || took > limitTime {
 		return &failure{"keeping to the limits", "nothing over its limit", "see the table"}
 	}
 	fmt.Fprintln(d.out, "\nEverything came out as it should.")

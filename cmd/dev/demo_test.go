@@ -8,18 +8,22 @@ import (
 
 // The demo as people see it, in a pipe.
 func TestDemo(t *testing.T) {
-	t.Parallel()
-	s := shared.use(t)
-	var out, says bytes.Buffer
-	if code := run(t.Context(), []string{"demo", "--firstpass", s.binary}, terminal{out: &out, err: &says}); code != 0 {
-		t.Fatalf("exit status %d\n%s%s", code, out.String(), says.String())
-	}
-	t.Log("\n" + out.String())
-	if strings.Contains(out.String(), "\x1b") {
-		t.Error("terminal codes in a pipe")
-	}
-	if !strings.HasSuffix(out.String(), "Everything came out as it should.\n") {
-		t.Error("the end is missing")
+	for name, args := range map[string][]string{"pick-up": {"demo"}, "send": {"demo", "--send"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := shared.use(t)
+			var out, says bytes.Buffer
+			if code := run(t.Context(), append(args, "--firstpass", s.binary), terminal{out: &out, err: &says}); code != 0 {
+				t.Fatalf("exit status %d\n%s%s", code, out.String(), says.String())
+			}
+			t.Log("\n" + out.String())
+			if strings.Contains(out.String(), "\x1b") {
+				t.Error("terminal codes in a pipe")
+			}
+			if !strings.HasSuffix(out.String(), "Everything came out as it should.\n") {
+				t.Error("the end is missing")
+			}
+		})
 	}
 }
 

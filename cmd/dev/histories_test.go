@@ -16,7 +16,10 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
 
+	"firstpass.internal/cmd/dev/fault"
+	"firstpass.internal/cmd/dev/phone"
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
@@ -66,7 +69,7 @@ func TestJourneys(t *testing.T) {
 		},
 		"mail-refused": {
 			play: func(w *testWorld) string {
-				w.Mailbox.Inject(mailFault{Status: http.StatusForbidden})
+				w.Mailbox.Inject(fault.Fault{Status: http.StatusForbidden})
 				id := w.Post(w.Joiner(w.Person, 3*time.Second))
 				w.Onboard(w.Person)
 				return id
@@ -137,6 +140,135 @@ func TestJourneys(t *testing.T) {
 			},
 			outcome: workflows.StageTimedOut,
 		},
+		"collected": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 5*time.Second))
+				w.collectAndUse(id, 1)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"vouched": {
+			world: worldOptions{Cohort: cohortVouched},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 5*time.Second))
+				w.collectAndUse(id, 1)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"locked": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, time.Hour))
+				w.lock(id, w.Invitation(w.Person, 1))
+				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
+				return id
+			},
+			outcome: workflows.StageCancelled,
+		},
+		"repudiated": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, time.Hour))
+				w.Collect(w.Person, id, w.Invitation(w.Person, 1))
+				ref := workflows.RefOf(id)
+				w.must(nil, w.Visit().NotMe(w.t.Context(), w.Noticed(w.Person), ref[len(ref)-4:]))
+				w.Blocked(id, jml.ReasonRepudiated)
+				w.Do("cancel", ref, "--reason", "test")
+				return id
+			},
+			outcome: workflows.StageCancelled,
+		},
+		"undeliverable": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				w.bounces(w.Person.Mail)
+				w.bounces(boss().Mail)
+				id := w.Post(w.Joiner(w.Person, time.Hour))
+				w.Blocked(id, jml.ReasonUndeliverable)
+				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
+				return id
+			},
+			outcome: workflows.StageCancelled,
+		},
+		// The page closed and the pass was not used: the employee asks for
+		// another one.
+		"again": {
+			world: worldOptions{Cohort: cohortPickup, Profile: func(p *profileSettings) { p.Window = time.Minute }},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 80*time.Second))
+				i := w.Invitation(w.Person, 1)
+				_, v := w.Collect(w.Person, id, i)
+				// A minute is the shortest window there is.
+				w.must(nil, poll(w.t.Context(), time.Second, func() error {
+					if err := v.Open(w.t.Context(), "/p/pass"); err != nil {
+						return giveUp{err}
+					}
+					if _, err := v.Passcode(); err == nil {
+						return errors.New("the pass is still shown")
+					}
+					return nil
+				}))
+				w.must(nil, v.Again(w.t.Context(), i))
+				w.collectAndUse(id, 2)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"reissued": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 8*time.Second))
+				w.Collect(w.Person, id, w.Invitation(w.Person, 1))
+				w.Do("reissue", workflows.RefOf(id), "--reason", "lost", "--actor", "olga")
+				w.collectAndUse(id, 2)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"sms-bounced": {
+			world: worldOptions{Cohort: cohortPickup},
+			play: func(w *testWorld) string {
+				w.Phones.Inject(fault.Fault{To: w.Person.Phone, Becomes: []string{phone.StatusQueued, phone.StatusUndelivered}})
+				id := w.Post(w.Joiner(w.Person, 5*time.Second))
+				i := invitation{Token: w.Link(w.Person.Mail, linkCollect, 1), Code: w.DesksCode()}
+				w.Invited(w.Person)
+				code, _ := w.Collect(w.Person, id, i)
+				w.Use(w.Person, code)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"split": {
+			world: worldOptions{Cohort: cohortSplit},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 5*time.Second))
+				first, second := w.Halves(w.Person)
+				w.Use(w.Person, first+second)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
+		"reminded": {
+			world: worldOptions{Cohort: cohortPickup, Profile: func(p *profileSettings) {
+				p.Reminders = []string{"{after: 1s, of: start, to: [{channel: sms, recipient: personal_phone}]}", "{after: 2s, of: start, to: [{channel: mail, recipient: manager}]}"}
+			}},
+			play: func(w *testWorld) string {
+				id := w.Post(w.Joiner(w.Person, 2*time.Second))
+				w.Link(w.Person.Mail, linkCollect, 1)
+				w.Eventually(time.Minute, "word to the manager", func() error {
+					if len(w.Mailbox.MailsTo(boss().Mail)) == 0 {
+						return errors.New("no mail")
+					}
+					return nil
+				})
+				w.collectAndUse(id, 1)
+				return id
+			},
+			outcome: workflows.StageCompleted,
+		},
 		"skipped": {
 			play: func(w *testWorld) string {
 				w.must(w.Tenant.AddMethod(w.User(w.Person).ID, entrasim.Method{Kind: entrasim.KindFIDO2}))
@@ -159,14 +291,45 @@ func TestJourneys(t *testing.T) {
 				if name != "skipped" {
 					w.must(nil, w.record(name, "pass", workflows.PassID(w.User(w.Person).ID)))
 				}
+				if name == "again" || name == "reissued" {
+					// The pass that was replaced.
+					w.must(nil, w.recordRun(name, "first-pass", workflows.PassID(w.User(w.Person).ID), w.firstRun(workflows.PassID(w.User(w.Person).ID))))
+				}
 			}
 		})
 	}
 }
 
-// record writes a history, decrypted. Whoever ran it is taken out: the files are
-// the same wherever they are made.
+// firstRun returns the oldest run of a workflow ID.
+func (w *testWorld) firstRun(workflowID string) (run string) {
+	w.t.Helper()
+	w.Eventually(30*time.Second, "two runs", func() error {
+		res, err := w.Client.ListWorkflow(w.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "WorkflowId = '" + workflowID + "'"})
+		if err != nil {
+			return err
+		}
+		var oldest time.Time
+		for _, e := range res.GetExecutions() {
+			if at := e.GetStartTime().AsTime(); oldest.IsZero() || at.Before(oldest) {
+				oldest, run = at, e.GetExecution().GetRunId()
+			}
+		}
+		if n := len(res.GetExecutions()); n < 2 {
+			return fmt.Errorf("%d runs", n)
+		}
+		return nil
+	})
+	return run
+}
+
+// record writes the newest history of a workflow ID.
 func (w *testWorld) record(journey, part, workflowID string) error {
+	return w.recordRun(journey, part, workflowID, "")
+}
+
+// recordRun writes a history, decrypted. Whoever ran it is taken out: the files are
+// the same wherever they are made.
+func (w *testWorld) recordRun(journey, part, workflowID, run string) error {
 	payloads, err := codec.New(codec.Config{Keyring: w.Keys.Payloads, Namespace: w.cfg.Namespace})
 	if err != nil {
 		return err
@@ -178,7 +341,7 @@ func (w *testWorld) record(journey, part, workflowID string) error {
 		},
 	}
 	var history historypb.History
-	events := w.Client.GetWorkflowHistory(context.Background(), workflowID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := w.Client.GetWorkflowHistory(context.Background(), workflowID, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {

@@ -121,9 +121,17 @@ func bambooBody(r record) ([]byte, error) {
 		Fields: map[string]value{
 			"Employee #": {r.ID}, "Status": {status}, "Hire Date": {date.String()}, "Start Time": {clock.String()},
 			"Location": {r.Office.Name}, "First name": {r.Given}, "Last name": {r.Family},
-			"Work Email": {r.UPN}, "Home Email": {r.Mail},
+			"Work Email": {r.UPN}, "Home Email": {r.Mail}, "Mobile Phone": {r.Phone}, "Date of Birth": {born(r.employee)},
 		},
 	}}})
+}
+
+// born is empty for whoever has no date of birth in HR.
+func born(e employee) string {
+	if e.Born == (jml.Date{}) {
+		return ""
+	}
+	return e.Born.String()
 }
 
 func bambooHeader(key string, body []byte, at time.Time) http.Header {
@@ -151,7 +159,7 @@ func canonicalBody(r record, at time.Time) ([]byte, error) {
 	}
 	return json.Marshal(jml.Snapshot{
 		EmployeeID: r.ID, Status: status, StartDate: date, StartTime: &clock, Zone: r.Office.Zone,
-		GivenName: r.Given, FamilyName: r.Family, UPN: r.UPN, PersonalMail: r.Mail, ObservedAt: at.UTC(),
+		GivenName: r.Given, FamilyName: r.Family, UPN: r.UPN, PersonalMail: r.Mail, Phone: r.Phone, BirthDate: r.Born, ObservedAt: at.UTC(),
 	})
 }
 

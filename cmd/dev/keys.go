@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/codec"
 )
 
@@ -21,12 +22,14 @@ type keys struct {
 	dir string
 
 	Payloads *codec.Keyring // what Firstpass encrypts with
-	Mailbox  *codec.Keyring // the mailbox is not Firstpass's, so neither is its key
+	Mailbox  *codec.Keyring // mailbox and phones are not Firstpass's, so neither is their key
 
 	BambooHR     string // HMAC key
 	Canonical    string // Standard Webhooks secret, whsec_…
 	ClientSecret string // of the app registration in the simulated tenant
 	SendGrid     string // API key
+	Twilio       string // auth token
+	EID          string // client secret at the simulated eID provider
 }
 
 // Files of keys, as the configuration names them.
@@ -38,6 +41,9 @@ const (
 	canonicalKey   = "canonical-key"
 	clientSecret   = "graph-client-secret"
 	sendGridKey    = "sendgrid-api-key"
+	twilioToken    = "twilio-auth-token"
+	eidSecret      = "eid-client-secret"
+	pickupKey      = "pickup-key"
 )
 
 func (k *keys) file(name string) string { return filepath.Join(k.dir, name) }
@@ -62,12 +68,15 @@ func openKeys(dir string) (*keys, error) {
 		form func([]byte) string
 	}{
 		{refsKey, &unused, base64.StdEncoding.EncodeToString},
+		{pickupKey, &unused, base64.StdEncoding.EncodeToString},
+		{twilioToken, &k.Twilio, hex.EncodeToString},
+		{eidSecret, &k.EID, base64.RawURLEncoding.EncodeToString},
 		{bambooKey, &k.BambooHR, hex.EncodeToString},
 		{canonicalKey, &k.Canonical, func(b []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(b) }},
 		{clientSecret, &k.ClientSecret, base64.RawURLEncoding.EncodeToString},
 		{sendGridKey, &k.SendGrid, func(b []byte) string { return "SG.dev." + base64.RawURLEncoding.EncodeToString(b) }},
 	} {
-		raw, err := keptFile(k.file(s.name), func() ([]byte, error) {
+		raw, err := local.KeptFile(k.file(s.name), func() ([]byte, error) {
 			b := make([]byte, 32)
 			_, err := rand.Read(b)
 			return []byte(s.form(b) + "\n"), err

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"firstpass.internal/cmd/dev/fault"
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
@@ -21,7 +22,7 @@ func TestKillFirstpass(t *testing.T) {
 			return h.Arrived(), h.Release
 		}
 	}
-	mail := func(f mailFault) func(*testWorld) (<-chan struct{}, func()) {
+	mail := func(f fault.Fault) func(*testWorld) (<-chan struct{}, func()) {
 		return func(w *testWorld) (<-chan struct{}, func()) {
 			h := w.Mailbox.Inject(f)
 			return h.Arrived(), h.Release
@@ -36,8 +37,8 @@ func TestKillFirstpass(t *testing.T) {
 		{"while listing, before the create", pass(entrasim.OpListPasses, entrasim.HoldBefore), 1, false},
 		{"create sent, done after we are dead", pass(entrasim.OpCreatePass, entrasim.HoldBefore), 1, false},
 		{"create done, reply not read", pass(entrasim.OpCreatePass, entrasim.HoldAfter), 1, false},
-		{"mail sent, accepted after we are dead", mail(mailFault{Hold: true}), 2, false},
-		{"mail accepted, answer not read", mail(mailFault{Hold: true, After: true}), 2, false},
+		{"mail sent, accepted after we are dead", mail(fault.Fault{Hold: true}), 2, false},
+		{"mail accepted, answer not read", mail(fault.Fault{Hold: true, After: true}), 2, false},
 		{"delete sent, done after we are dead", pass(entrasim.OpDeletePass, entrasim.HoldBefore), 1, true},
 		{"delete done, reply not read", pass(entrasim.OpDeletePass, entrasim.HoldAfter), 1, true},
 	}

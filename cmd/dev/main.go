@@ -25,11 +25,12 @@ type terminal struct {
 }
 
 type commands struct {
-	Run    runCmd    `cmd:"" help:"Start the world and leave it running; it goes on where it stopped."`
-	Demo   demoCmd   `cmd:"" help:"Tell one joiner's story in a fresh world, from HR webhook to revoked pass."`
-	Post   postCmd   `cmd:"" help:"Play the HR system of a running world: post an employee."`
-	Bench  benchCmd  `cmd:"" help:"Measure how fast the intake takes new employees, against the bare engine."`
-	Person personCmd `cmd:"" help:"Play the new employee: read the mail, sign in with the pass, register a method."`
+	Run     runCmd     `cmd:"" help:"Start the world and leave it running; it goes on where it stopped."`
+	Demo    demoCmd    `cmd:"" help:"Tell one joiner's story in a fresh world, from HR webhook to revoked pass."`
+	Post    postCmd    `cmd:"" help:"Play the HR system of a running world: post an employee."`
+	Bench   benchCmd   `cmd:"" help:"Measure how fast the intake takes new employees, against the bare engine."`
+	Reveals revealsCmd `cmd:"" help:"Measure how long the pick-up page takes, from the click to the passcode."`
+	Person  personCmd  `cmd:"" help:"Play the new employee: read the messages, collect the pass, sign in, register a method."`
 }
 
 var errInterrupted = errors.New("interrupted")

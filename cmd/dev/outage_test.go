@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"firstpass.internal/cmd/dev/fault"
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
@@ -61,7 +62,7 @@ func TestTemporalAway(t *testing.T) {
 func TestMailRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
-	refusal := w.Mailbox.Inject(mailFault{Status: http.StatusForbidden, Times: -1, Probes: true})
+	refusal := w.Mailbox.Inject(fault.Fault{Status: http.StatusForbidden, Times: -1, Probes: true})
 	id := w.Post(w.Joiner(w.Person, time.Second))
 	w.WaitFor(id, time.Minute, "blocked", func(v workflows.JoinerView) bool {
 		return v.Block != nil && v.Block.Reason == jml.ReasonMessageRefused
@@ -79,8 +80,8 @@ func TestMailRefused(t *testing.T) {
 func TestMailUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
-	w.Mailbox.Inject(mailFault{Status: http.StatusTooManyRequests, Reset: time.Second})
-	w.Mailbox.Inject(mailFault{Status: http.StatusBadGateway, After: true})
+	w.Mailbox.Inject(fault.Fault{Status: http.StatusTooManyRequests, Reset: time.Second})
+	w.Mailbox.Inject(fault.Fault{Status: http.StatusBadGateway, After: true})
 	id := w.Post(w.Joiner(w.Person, 20*time.Second))
 	code := w.Passcode(w.Person, 2)
 	if _, err := w.Tenant.SignIn(w.Person.UPN, w.Passcode(w.Person, 1)); errors.Is(err, entrasim.RefusedNotYetValid) {

@@ -41,7 +41,11 @@ func (p *postCmd) Run(ctx context.Context, t terminal) error {
 	case !errors.Is(err, errNoUser):
 		return err
 	case p.AddUser:
-		if err := s.tenant.add(ctx, e.user()); err != nil {
+		u := e.user()
+		if manager, err := s.tenant.find(ctx, boss().EmployeeID); err == nil {
+			u.ManagerID = manager.ID
+		}
+		if err := s.tenant.add(ctx, u); err != nil {
 			return err
 		}
 		fmt.Fprintf(t.out, "user %s made in the tenant\n", e.UPN)
@@ -74,6 +78,7 @@ type site struct {
 	hr     *hrSystem
 	tenant *tenantPage
 	mail   *mailPageClient
+	phone  *phonePageClient
 }
 
 func openSite(dir string) (*site, error) {
@@ -90,6 +95,7 @@ func openSite(dir string) (*site, error) {
 		hr:     newHRSystem(ports, k),
 		tenant: &tenantPage{url: "http://" + loopback(ports.Manage)},
 		mail:   &mailPageClient{url: "http://" + loopback(ports.MailPage)},
+		phone:  &phonePageClient{url: "http://" + loopback(ports.TextPage)},
 	}, nil
 }
 

@@ -12,12 +12,13 @@ import (
 type runCmd struct {
 	Dir       string `help:"State folder. What is in it survives Ctrl-C and kill -9." default:".dev" placeholder:"FOLDER"`
 	Firstpass string `help:"The product's binary." default:"bin/firstpass" placeholder:"FILE"`
+	Profile   string `help:"How those whom HR sends get their pass: ${enum}." default:"default" enum:"default,send,split,eid,vouched,frontline"`
 }
 
 // Run implements the command.
 func (r *runCmd) Run(ctx context.Context, t terminal) (err error) {
 	p := newProgress(t.out)
-	w, err := openWorld(ctx, worldConfig{Dir: r.Dir, Firstpass: r.Firstpass, Progress: p.part})
+	w, err := openWorld(ctx, worldConfig{Dir: r.Dir, Firstpass: r.Firstpass, Cohort: r.Profile, Progress: p.part})
 	if err != nil {
 		p.failed()
 		return interrupted(ctx, err)
@@ -49,6 +50,10 @@ func (r *runCmd) welcome(t terminal, w *world) {
 	table(t.out, [][]string{
 		{"Temporal Web UI", w.ui.url},
 		{"Mailbox", w.Mailbox.PageURL()},
+		{"Phones", w.Phones.PageURL()},
+		{"Pick-up page", w.PickupURL() + "/p"},
+		{"Simulated eID", w.EID.URL() + " (a page of the pick-up leads there)"},
+		{"Letters", r.shown(w.path(lettersFolder))},
 		{"Simulated tenant", w.Tenant.ManageURL()},
 		{"Intake", w.IntakeURL(sourceBambooHR) + " and /" + sourceCanonical},
 		{"Configuration", r.shown(w.Settings()) + " (written anew at every start)"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/template"
 	"time"
@@ -16,12 +17,24 @@ import (
 //go:embed firstpass.yaml.tmpl
 var settingsTemplate string
 
-// profileSettings is the default profile of a world.
+// The cohorts of a world, by the names of their profiles.
+const (
+	cohortPickup    = "default"   // link by mail, code by text message, date of birth
+	cohortSend      = "send"      // passcode by mail
+	cohortSplit     = "split"     // half by mail, half by text message
+	cohortEID       = "eid"       // link, code, electronic identity
+	cohortVouched   = "vouched"   // link, code, the manager's word
+	cohortFrontline = "frontline" // letter, code at the desk, document at the desk
+)
+
+// profileSettings are the rules that all profiles of a world share.
 type profileSettings struct {
 	LeadTime, Lifetime, Settle, Timeout time.Duration
 	OneTime                             bool
+	LinkValid, Window                   time.Duration // mode pickup
 	CompleteOn                          []jml.MethodKind
 	Poll, Recheck                       []time.Duration
+	Reminders                           []string // as the configuration writes one, on one line
 }
 
 // quickProfile has waits that somebody can sit through.
@@ -30,6 +43,8 @@ func quickProfile() profileSettings {
 		LeadTime:   48 * time.Hour,
 		Lifetime:   time.Hour,
 		OneTime:    true,
+		LinkValid:  7 * 24 * time.Hour,
+		Window:     15 * time.Minute,
 		CompleteOn: []jml.MethodKind{jml.MethodFIDO2, jml.MethodWindowsHello},
 		Settle:     3 * time.Second,
 		Timeout:    7 * 24 * time.Hour,
@@ -69,10 +84,21 @@ type settings struct {
 	TenantURL, TenantID        string
 	ClientID, TenantCA         string
 	MailURL, MailCA            string
-	Intake                     string
+	MailEventKey               string // file
+	TextURL, TextCA            string
+	TextAccount, TextFrom      string
+	Intake, Pickup             string // host:port
+	EIDURL, EIDCA, EIDClient   string
+	Letters                    string // folder
 	Offices                    []office
 	ExtraSources               string // YAML of further sources, each two blanks in
+	Cohort                     string // the profile of all sources
 	Profile                    profileSettings
+}
+
+// MoreSources are ExtraSources, in the cohort of the others.
+func (s settings) MoreSources() string {
+	return regexp.MustCompile(`(?m)^  - name: .*$`).ReplaceAllString(s.ExtraSources, "$0\n    profile: "+s.Cohort)
 }
 
 func (s settings) render() (string, error) {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/config"
 	"firstpass.internal/internal/jml"
 )
@@ -17,36 +19,55 @@ func TestSettingsAreAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, trust, err := keptCertificate(filepath.Join(dir, "mailbox"), "mailbox")
+	_, trust, err := local.Certificate(filepath.Join(dir, "mailbox"), "mailbox")
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile := quickProfile()
-	yaml, err := settings{
-		Dir: dir, Keys: k.dir, TemporalAddress: "127.0.0.1:7233", Namespace: "default",
-		TenantURL: "https://127.0.0.1:1", TenantID: "5f0e1c52-7b0a-4c1e-9a55-0e5e1f9d2a10", ClientID: "c0ffee00-1d5e-4b7a-8a3c-6f1f57a55001", TenantCA: trust,
-		MailURL: "https://127.0.0.1:2", MailCA: trust, Intake: "127.0.0.1:3", Offices: offices(), Profile: profile,
-	}.render()
-	if err != nil {
+	letters := filepath.Join(dir, lettersFolder)
+	if err := os.MkdirAll(letters, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, settingsFile)
-	if err := replaceFile(path, []byte(yaml)); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(path, func(string) string { return "" })
-	if err == nil {
-		err = cfg.CheckFiles()
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, yaml)
-	}
-	got := cfg.Profile("default")
-	if got.Lifetime != profile.Lifetime || got.Settle != profile.Settle || len(got.Poll) != len(profile.Poll) || !got.OneTime || got.CompleteOn[0] != jml.MethodFIDO2 {
-		t.Errorf("profile: got %+v, want %+v", got, profile)
-	}
-	if len(cfg.Sources) != 2 || cfg.Audit.File != filepath.Join(dir, "audit.jsonl") {
-		t.Errorf("got %+v", cfg)
+	for _, cohort := range []string{cohortPickup, cohortSend, cohortSplit, cohortEID, cohortVouched, cohortFrontline} {
+		profile := quickProfile()
+		profile.Reminders = []string{"{after: 3s, of: start, to: [{channel: sms, recipient: personal_phone}]}"}
+		yaml, err := settings{
+			Dir: dir, Keys: k.dir, TemporalAddress: "127.0.0.1:7233", Namespace: "default",
+			TenantURL: "https://127.0.0.1:1", TenantID: "5f0e1c52-7b0a-4c1e-9a55-0e5e1f9d2a10", ClientID: "c0ffee00-1d5e-4b7a-8a3c-6f1f57a55001", TenantCA: trust,
+			MailURL: "https://127.0.0.1:2", MailCA: trust, MailEventKey: trust, Intake: "127.0.0.1:3", Pickup: "127.0.0.1:4",
+			TextURL: "https://127.0.0.1:5", TextCA: trust, TextAccount: twilioAccount, TextFrom: "+4555000900",
+			EIDURL: "https://127.0.0.1:6", EIDCA: trust, EIDClient: eidClient, Letters: letters, Offices: offices(),
+			ExtraSources: "\n  - name: more\n    use: csv\n    file: {directory: /tmp}\n    default_zone: Europe/Copenhagen\n",
+			Cohort:       cohort, Profile: profile,
+		}.render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, settingsFile)
+		if err := local.ReplaceFile(path, []byte(yaml)); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(path, func(string) string { return "" })
+		if err == nil {
+			err = cfg.CheckFiles()
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, yaml)
+		}
+		got := cfg.Profile(cohort)
+		if got.Lifetime != profile.Lifetime || got.Settle != profile.Settle || len(got.Poll) != len(profile.Poll) || !got.OneTime || got.CompleteOn[0] != jml.MethodFIDO2 {
+			t.Errorf("%s: got %+v, want %+v", cohort, got, profile)
+		}
+		if len(got.Reminders) != 1 || len(got.PassRoutes()) == 0 && (len(got.LinkTo) == 0 || len(got.NoticeTo) == 0) {
+			t.Errorf("%s: got %+v", cohort, got)
+		}
+		if len(cfg.Sources) != 3 || cfg.Audit.File != filepath.Join(dir, "audit.jsonl") {
+			t.Errorf("got %+v", cfg)
+		}
+		for _, s := range cfg.Sources {
+			if s.Profile != cohort {
+				t.Errorf("source %s has profile %s, want %s", s.Name, s.Profile, cohort)
+			}
+		}
 	}
 }
 
@@ -80,7 +101,7 @@ func TestPortsAreKept(t *testing.T) {
 	if err != nil || first != again {
 		t.Errorf("got %+v, %v, want %+v", again, err, first)
 	}
-	l, err := listenLoopback(loopback(first.Intake))
+	l, err := local.Listen(loopback(first.Intake))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
+	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
@@ -132,7 +133,7 @@ func expiredCertificate(t testing.TB) *tls.Certificate {
 // returns its name. It is renamed into place, so that nobody reads half of it.
 func putFile(t testing.TB, name, text string) string {
 	t.Helper()
-	if err := replaceFile(name, []byte(text)); err != nil {
+	if err := local.ReplaceFile(name, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -373,7 +374,7 @@ func (w *testWorld) Starting(id, on string) workflows.JoinerView {
 // encoding, or in what the commands print that anybody may see.
 func (w *testWorld) Untold(text string) {
 	w.t.Helper()
-	found, _, _, err := newCanary(text).Files(w.cfg.Dir)
+	found, _, _, err := canaries{newCanary(text)}.Files(w.cfg.Dir)
 	w.must(nil, err)
 	if len(found) > 0 {
 		w.t.Errorf("personal data stands in %s", strings.Join(found, ", "))

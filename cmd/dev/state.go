@@ -8,6 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"firstpass.internal/cmd/dev/local"
 )
 
 // worldPorts are the ports of a world. They are chosen at its first start and
@@ -20,13 +23,18 @@ type worldPorts struct {
 	Codec    int                `json:"codec"`
 	Graph    int                `json:"graph"`
 	Mail     int                `json:"mail"`
+	Pickup   int                `json:"pickup"`
+	Texts    int                `json:"texts"`
+	TextPage int                `json:"text_page"`
+	EID      int                `json:"eid"`
 	Temporal [temporalPorts]int `json:"temporal"`
 }
 
 const portsFile = "ports.json"
 
 func (p *worldPorts) all() []*int {
-	list := []*int{&p.Intake, &p.WebUI, &p.MailPage, &p.Manage, &p.Codec, &p.Graph, &p.Mail}
+	list := []*int{&p.Intake, &p.WebUI, &p.MailPage, &p.Manage, &p.Codec, &p.Graph, &p.Mail,
+		&p.Pickup, &p.Texts, &p.TextPage, &p.EID}
 	for i := range p.Temporal {
 		list = append(list, &p.Temporal[i])
 	}
@@ -49,24 +57,30 @@ func readPorts(dir string) (worldPorts, error) {
 	return p, nil
 }
 
-// keptPorts returns the ports of the world in dir, choosing them if it is new.
-func keptPorts(dir string) (worldPorts, error) {
+// keptPorts returns the ports of the world in dir, choosing those it does not
+// have: all if it is new, some if it is older than what needs them.
+func keptPorts(dir string) (p worldPorts, err error) {
 	if _, err := os.Stat(filepath.Join(dir, portsFile)); !errors.Is(err, fs.ErrNotExist) {
-		return readPorts(dir)
+		if p, err = readPorts(dir); err != nil {
+			return p, err
+		}
 	}
-	var p worldPorts
-	free, err := freePorts(len(p.all()))
+	missing := slices.DeleteFunc(p.all(), func(port *int) bool { return *port != 0 })
+	if len(missing) == 0 {
+		return p, nil
+	}
+	free, err := freePorts(len(missing))
 	if err != nil {
 		return p, err
 	}
-	for i, port := range p.all() {
+	for i, port := range missing {
 		*port = free[i]
 	}
 	raw, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return p, err
 	}
-	return p, replaceFile(filepath.Join(dir, portsFile), append(raw, '\n'))
+	return p, local.ReplaceFile(filepath.Join(dir, portsFile), append(raw, '\n'))
 }
 
 // checkFree complains of the first port that somebody holds, before anything

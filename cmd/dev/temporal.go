@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/server/temporal"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/workflows"
 )
 
@@ -185,7 +186,7 @@ func prepareDatabase(path string, namespaces []string) error {
 	if err := createNamespaces(path, namespaces); err != nil {
 		return fmt.Errorf("make the namespaces: %w", err)
 	}
-	return replaceFile(made, []byte(headers.ServerVersion+"\n"))
+	return local.ReplaceFile(made, []byte(headers.ServerVersion+"\n"))
 }
 
 func createNamespaces(path string, names []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +30,8 @@ import (
 // with short waits, a strict tenant with one person in it, and Firstpass
 // running.
 type worldOptions struct {
+	Cohort       string // the profile of the joiners; default cohortSend
+	Roles        string // of Firstpass; default: all
 	Profile      func(*profileSettings)
 	Tenant       func(*entrasim.Config)
 	ExtraSources string                   // YAML, to the end of the list of sources
@@ -47,20 +51,41 @@ type testWorld struct {
 	Client client.Client // with the payload codec
 
 	t testing.TB
+
+	shown *shown
+}
+
+// shown are the passcodes that pages showed.
+type shown struct {
+	mu    sync.Mutex
+	codes []string
+}
+
+func (s *shown) add(code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.codes = append(s.codes, code)
+}
+
+func (s *shown) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.codes)
 }
 
 // newWorld returns a world that ends with the test:
 //
 //	w := newWorld(t, worldOptions{Profile: func(p *profileSettings) { p.OneTime = false }})
-//	lost := w.Mailbox.Inject(mailFault{After: true})   // or w.Tenant.MustInject(entrasim.Fault{…})
+//	lost := w.Mailbox.Inject(fault.Fault{After: true})   // or w.Tenant.MustInject(entrasim.Fault{…})
 //	id := w.Post(w.Joiner(w.Person, 5*time.Second))
 //	<-lost.Arrived()
 //	w.Restart()                                        // kill -9 of Firstpass, and a new one
 //	w.Onboard(w.Person)                                // mail, sign in, register
 //	result := w.Result(id)
 //
-// At the end it looks for every passcode that was mailed, in all files and
-// histories, and for a user who had two live passes.
+// At the end it looks for every passcode that was mailed or shown, and for every
+// link and code, in all files and histories, and for a user who had two live
+// passes.
 func newWorld(t testing.TB, o worldOptions) *testWorld {
 	t.Helper()
 	s := shared.use(t)
@@ -72,8 +97,11 @@ func newWorld(t testing.TB, o worldOptions) *testWorld {
 	if o.Profile != nil {
 		o.Profile(&profile)
 	}
+	if o.Cohort == "" {
+		o.Cohort = cohortSend
+	}
 	cfg := worldConfig{
-		Dir: t.TempDir(), Firstpass: s.binary, Profile: &profile, ExtraSources: o.ExtraSources, Settings: o.Settings,
+		Dir: t.TempDir(), Firstpass: s.binary, Cohort: o.Cohort, Roles: o.Roles, Profile: &profile, ExtraSources: o.ExtraSources, Settings: o.Settings,
 		Tenant: func(c *entrasim.Config) {
 			c.Strict = true
 			if o.Tenant != nil {
@@ -89,7 +117,7 @@ func newWorld(t testing.TB, o worldOptions) *testWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &testWorld{world: inner, t: t}
+	w := &testWorld{world: inner, t: t, shown: &shown{}}
 	t.Cleanup(w.finish)
 	if o.People == nil {
 		o.People = firstPeople()[:1]
@@ -289,6 +317,14 @@ func (w *testWorld) Log() string {
 	return string(raw)
 }
 
+// Audit is what stands in the audit so far.
+func (w *testWorld) Audit() string {
+	w.t.Helper()
+	raw, err := os.ReadFile(w.path("audit.jsonl"))
+	w.must(nil, err)
+	return string(raw)
+}
+
 // WorkflowIDs lists every workflow of the world, closed ones too.
 func (w *testWorld) WorkflowIDs() []string {
 	w.t.Helper()
@@ -334,33 +370,78 @@ func (w *testWorld) Signals(id string) (n int) {
 // Actions counts the Temporal actions of the world, queries left out.
 func (w *testWorld) Actions() int { return w.Temporal.Actions(w.cfg.Namespace) }
 
-// LooksFor fails the test if the passcode stands in any file of the world, the
-// ledger's among them, in Temporal's database or, decrypted, in any history.
-func (w *testWorld) LooksFor(code string) {
+// Secrets are all that messages and letters carried and pages showed so far.
+func (w *testWorld) Secrets() secrets {
 	w.t.Helper()
-	c := newCanary(code)
+	var s secrets
+	for _, m := range w.Mailbox.Mails() {
+		s.fromMail(m)
+	}
+	for _, t := range w.Phones.Texts() {
+		s.fromText(t)
+	}
+	for _, page := range w.Letters() {
+		s.fromLetter(page)
+	}
+	for _, code := range w.shown.all() {
+		s.add(&s.Passcodes, code)
+	}
+	return s
+}
+
+// Letters are the pages that wait for the print room.
+func (w *testWorld) Letters() (pages []string) {
+	w.t.Helper()
+	names, err := filepath.Glob(filepath.Join(w.path(lettersFolder), "*.html"))
+	w.must(nil, err)
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		w.must(nil, err)
+		pages = append(pages, string(raw))
+	}
+	return pages
+}
+
+// Unseen fails the test if a secret stands in any file of the world, the
+// ledger's among them, in Temporal's database or, decrypted, in any history. A
+// link and its reference may lie in the letters' folder. What pages showed may
+// not even stand in a mail or a text message.
+func (w *testWorld) Unseen(s secrets) {
+	w.t.Helper()
 	// The ledger and its WAL are among the files of the world; were they
 	// elsewhere, nothing would be found in them.
 	for _, name := range []string{ledgerFile, ledgerFile + "-wal"} {
 		w.must(os.Stat(w.path(name)))
 	}
-	dirs := []string{w.cfg.Dir}
-	if w.cfg.Temporal != nil {
-		dirs = append(dirs, filepath.Join(shared.dir, "temporal"))
-	}
-	for _, dir := range dirs {
-		found, _, _, err := c.Files(dir)
+	passcodes, links := newCanary(s.Passcodes...), newCanary(slices.Concat(s.Tokens, s.References, plainReferences(s.References))...)
+	codes := newDigitCanary(s.Codes...)
+	all := canaries{passcodes, links, codes}
+	found, _, _, err := all.Files(w.cfg.Dir)
+	w.must(nil, err)
+	found = slices.DeleteFunc(found, func(path string) bool {
+		raw, err := os.ReadFile(path)
 		w.must(nil, err)
-		if len(found) > 0 {
-			w.t.Errorf("the passcode stands in %s", strings.Join(found, ", "))
-		}
+		return filepath.Dir(path) == w.path(lettersFolder) && !passcodes.In(raw)
+	})
+	if w.cfg.Temporal != nil {
+		more, _, _, err := all.Files(filepath.Join(shared.dir, "temporal"))
+		w.must(nil, err)
+		found = append(found, more...)
+	}
+	if len(found) > 0 {
+		w.t.Errorf("a secret stands in %s", strings.Join(found, ", "))
 	}
 	payloads, err := codec.New(codec.Config{Keyring: w.Keys.Payloads, Namespace: w.cfg.Namespace})
 	w.must(nil, err)
 	for _, id := range w.WorkflowIDs() {
-		if _, err := c.History(context.Background(), w.Client, payloads, id); err != nil {
+		if _, err := all.History(context.Background(), w.Client, payloads, id); err != nil {
 			w.t.Error(err)
 		}
+	}
+	raw, err := json.Marshal([]any{w.Mailbox.Mails(), w.Phones.Texts()})
+	w.must(nil, err)
+	if newCanary(w.shown.all()...).In(raw) {
+		w.t.Error("a passcode that a page showed stands in a mail or a text message")
 	}
 }
 
@@ -371,11 +452,11 @@ func (w *testWorld) finish() {
 		w.t.Logf("Firstpass said:\n%s", w.Log())
 	}
 	if !w.t.Failed() && w.Client != nil {
-		for _, m := range w.Mailbox.Mails() {
-			code, err := passcodeIn(m)
-			w.must(nil, err)
-			w.LooksFor(code)
+		s := w.Secrets()
+		if sent := len(w.Mailbox.Mails()) + len(w.Letters()); sent > 0 && len(s.Passcodes)+len(s.Tokens)+len(s.References) == 0 {
+			w.t.Errorf("nothing secret found in %d messages: the search would prove nothing", sent)
 		}
+		w.Unseen(s)
 	}
 	for _, u := range w.Tenant.Users() {
 		if n := w.Tenant.MaxLivePasses(u.ID); n > 1 {

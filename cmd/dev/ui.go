@@ -10,6 +10,7 @@ import (
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
 	"github.com/temporalio/ui-server/v2/server/server_options"
 
+	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/codec"
 )
 
@@ -40,7 +41,7 @@ func startWebUI(ctx context.Context, cfg webUIConfig) (*webUI, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := listenLoopback(loopback(cfg.CodecPort))
+	listener, err := local.Listen(loopback(cfg.CodecPort))
 	if err != nil {
 		return nil, fmt.Errorf("codec endpoint: %w", err)
 	}

@@ -12,7 +12,11 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"firstpass.internal/cmd/dev/local"
+	"firstpass.internal/cmd/dev/mailbox"
+	"firstpass.internal/cmd/dev/phone"
 	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/eidsim"
 	"firstpass.internal/internal/entrasim"
 )
 
@@ -22,6 +26,14 @@ const (
 	firstpassLog = "firstpass.log"
 	pidFile      = "firstpass.pid"
 	ledgerFile   = "ledger.db" // and -wal and -shm beside it
+	// lettersFolder is the print room's. What lies there opens pick-ups.
+	lettersFolder = "letters"
+)
+
+// What the simulated providers know us as.
+const (
+	twilioAccount = "AC00000000000000000000000000dead01"
+	eidClient     = "firstpass"
 )
 
 // worldConfig says what world to make. Dir and Firstpass are required.
@@ -30,7 +42,11 @@ type worldConfig struct {
 	Dir string
 	// Firstpass is the shipped binary.
 	Firstpass string
-	// Profile of the joiners; quickProfile if it is empty.
+	// Cohort names the profile of the joiners; default cohortPickup.
+	Cohort string
+	// Roles are what Firstpass does, with commas between; all of it if empty.
+	Roles string
+	// Profile is what all profiles share; nil: quickProfile.
 	Profile *profileSettings
 	// Temporal is a server to share. Nil starts one in Dir, with the Web UI.
 	Temporal *temporalServer
@@ -51,13 +67,17 @@ type world struct {
 	Keys     *keys
 	Temporal *temporalServer
 	Tenant   *entrasim.Tenant
-	Mailbox  *mailbox
+	Mailbox  *mailbox.Mailbox
+	Phones   *phone.Phones
+	EID      *eidsim.Provider
 	Ports    worldPorts
 
 	cfg      worldConfig
 	ui       *webUI
 	unlock   func() error
 	payloads client.Options
+
+	hiring sync.Mutex // one manager is enough
 
 	mu    sync.Mutex // guards child
 	child *child
@@ -77,6 +97,9 @@ func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
 	if cfg.Namespace == "" {
 		cfg.Namespace = "default"
 	}
+	if cfg.Cohort == "" {
+		cfg.Cohort = cohortPickup
+	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
 	}
@@ -84,7 +107,7 @@ func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
 		p := quickProfile()
 		cfg.Profile = &p
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, lettersFolder), 0o700); err != nil {
 		return nil, err
 	}
 	w := &world{cfg: cfg}
@@ -114,6 +137,12 @@ func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
 		return nil, err
 	}
 	if err := w.openMailbox(); err != nil {
+		return nil, err
+	}
+	if err := w.openPhones(); err != nil {
+		return nil, err
+	}
+	if err := w.openEID(); err != nil {
 		return nil, err
 	}
 	if w.Temporal = cfg.Temporal; w.Temporal == nil {
@@ -154,17 +183,47 @@ func (w *world) openTenant() (err error) {
 	if w.Tenant, err = entrasim.Start(cfg); err != nil {
 		return err
 	}
-	return replaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
+	return local.ReplaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
 }
 
 func (w *world) openMailbox() (err error) {
 	w.cfg.Progress("mailbox")
-	w.Mailbox, err = startMailbox(mailboxConfig{
+	w.Mailbox, err = mailbox.Start(mailbox.Config{
 		Dir: w.path("mailbox"), Key: w.Keys.SendGrid, Keys: w.Keys.Mailbox,
 		APIAddr: loopback(w.Ports.Mail), PageAddr: loopback(w.Ports.MailPage),
-		Tenant: w.Tenant.ManageURL(),
+		Tenant:   w.Tenant.ManageURL(),
+		EventURL: w.eventURL("mail"),
 	})
 	return err
+}
+
+// eventURL is where a provider reports what became of a channel's messages.
+func (w *world) eventURL(channel string) string {
+	return "http://" + loopback(w.Ports.Intake) + "/v1/delivery/" + channel
+}
+
+func (w *world) openPhones() (err error) {
+	w.cfg.Progress("phones")
+	w.Phones, err = phone.Start(phone.Config{
+		Dir: w.path("phones"), AccountSID: twilioAccount, AuthToken: w.Keys.Twilio, Keys: w.Keys.Mailbox,
+		APIAddr: loopback(w.Ports.Texts), PageAddr: loopback(w.Ports.TextPage),
+	})
+	return err
+}
+
+// PickupURL is the root of the pick-up page.
+func (w *world) PickupURL() string { return "http://" + loopback(w.Ports.Pickup) }
+
+func (w *world) openEID() (err error) {
+	w.cfg.Progress("simulated eID")
+	w.EID, err = eidsim.Start(eidsim.Config{
+		Addr: loopback(w.Ports.EID), ClientID: eidClient, ClientSecret: w.Keys.EID,
+		RedirectURL: w.PickupURL() + "/p/eid/return", Personas: personas(), CertDir: w.path("eid"),
+	})
+	if err != nil {
+		return err
+	}
+	return local.ReplaceFile(w.path("eid-ca.pem"), w.EID.CAPEM())
 }
 
 func (w *world) writeSettings() error {
@@ -172,8 +231,12 @@ func (w *world) writeSettings() error {
 		Dir: w.cfg.Dir, Keys: w.Keys.dir,
 		TemporalAddress: w.Temporal.Address, Namespace: w.cfg.Namespace,
 		TenantURL: w.Tenant.URL(), TenantID: w.Tenant.TenantID(), ClientID: w.Tenant.ClientID(), TenantCA: w.path("tenant-ca.pem"),
-		MailURL: w.Mailbox.URL(), MailCA: w.Mailbox.CAFile(),
-		Intake: loopback(w.Ports.Intake), Offices: offices(), ExtraSources: w.cfg.ExtraSources, Profile: *w.cfg.Profile,
+		MailURL: w.Mailbox.URL(), MailCA: w.Mailbox.CAFile(), MailEventKey: w.Mailbox.EventKeyFile(),
+		TextURL: w.Phones.URL(), TextCA: w.Phones.CAFile(), TextAccount: twilioAccount, TextFrom: "+4555000900",
+		EIDURL: w.EID.URL(), EIDCA: w.path("eid-ca.pem"), EIDClient: eidClient,
+		Intake: loopback(w.Ports.Intake), Pickup: loopback(w.Ports.Pickup),
+		Letters: w.path(lettersFolder), Offices: offices(), ExtraSources: w.cfg.ExtraSources,
+		Cohort: w.cfg.Cohort, Profile: *w.cfg.Profile,
 	}.render()
 	if err != nil {
 		return err
@@ -181,7 +244,7 @@ func (w *world) writeSettings() error {
 	if w.cfg.Settings != nil {
 		yaml = w.cfg.Settings(yaml)
 	}
-	return replaceFile(w.Settings(), []byte(yaml))
+	return local.ReplaceFile(w.Settings(), []byte(yaml))
 }
 
 // StartTemporal starts the world's own server, again after StopTemporal.
@@ -198,14 +261,18 @@ func (w *world) StopTemporal() error { return w.Temporal.Stop() }
 
 // StartFirstpass starts the shipped binary and returns once it takes requests.
 func (w *world) StartFirstpass(ctx context.Context) error {
-	c, err := startChild(w.cfg.Firstpass, []string{"serve", "--config", w.Settings()}, w.path(firstpassLog))
+	args := []string{"serve", "--config", w.Settings()}
+	if w.cfg.Roles != "" {
+		args = append(args, "--role", w.cfg.Roles)
+	}
+	c, err := startChild(w.cfg.Firstpass, args, w.path(firstpassLog))
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	w.child = c
 	w.mu.Unlock()
-	if err := replaceFile(w.path(pidFile), []byte(strconv.Itoa(c.PID()))); err != nil {
+	if err := local.ReplaceFile(w.path(pidFile), []byte(strconv.Itoa(c.PID()))); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("waited 30 s"))
@@ -270,6 +337,12 @@ func (w *world) Close() error {
 	}
 	if w.Temporal != nil && w.cfg.Temporal == nil {
 		err = errors.Join(err, w.Temporal.Stop())
+	}
+	if w.EID != nil {
+		err = errors.Join(err, w.EID.Close())
+	}
+	if w.Phones != nil {
+		err = errors.Join(err, w.Phones.Close())
 	}
 	if w.Mailbox != nil {
 		err = errors.Join(err, w.Mailbox.Close())

@@ -31,9 +31,8 @@ func TestJoinerCompletes(t *testing.T) {
 			}
 			graph, actions, events := w.Tenant.Counts().Graph, w.Actions(), w.Events()
 			t.Logf("%d Graph requests, %d Temporal actions %v, %d history events", graph, actions, w.Temporal.ActionsByKind(w.cfg.Namespace), events)
-			if graph > limitGraph || actions > limitActions || events > limitEvents {
-				t.Errorf("over a limit: %d Graph requests (%d), %d actions (%d), %d events (%d)",
-					graph, limitGraph, actions, limitActions, events, limitEvents)
+			if l := limitsOf(cohortSend); graph > l.graph || actions > l.actions || events > l.events {
+				t.Errorf("over a limit: %d Graph requests (%d), %d actions (%d), %d events (%d)", graph, l.graph, actions, l.actions, events, l.events)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package main
+package mailbox
 
 import (
 	"io"
@@ -31,7 +31,7 @@ func get(t *testing.T, url string, change func(*http.Request)) (*http.Response, 
 
 func TestMailPages(t *testing.T) {
 	t.Parallel()
-	b := newMailbox(t, func(c *mailboxConfig) { c.Tenant = "http://127.0.0.1:1/" })
+	b := newMailbox(t, func(c *Config) { c.Tenant = "http://127.0.0.1:1/" })
 	if _, page := get(t, b.PageURL(), nil); !strings.Contains(page, "No mail yet") {
 		t.Error("an empty mailbox does not say so")
 	}
@@ -48,16 +48,11 @@ func TestMailPages(t *testing.T) {
 	id := b.Mails()[0].ID
 
 	res, list := get(t, b.PageURL(), nil)
-	nonce := regexp.MustCompile(`script-src 'nonce-([^']+)'`).FindStringSubmatch(res.Header.Get("Content-Security-Policy"))
-	if nonce == nil || strings.Count(list, "<script") != 1 || !strings.Contains(list, `nonce="`+nonce[1]+`"`) {
-		t.Errorf("want one script, with the nonce of the policy %q", res.Header.Get("Content-Security-Policy"))
+	if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || strings.Count(list, "<script") != 1 {
+		t.Errorf("want one script, by the policy %q", csp)
 	}
 	if !strings.Contains(list, `href="/mail/`+id+`"`) || !strings.Contains(list, `role="status"`) {
 		t.Error("the list has no link to the mail, or nothing that tells of news")
-	}
-	_, again := get(t, b.PageURL(), nil)
-	if strings.Contains(again, nonce[1]) {
-		t.Error("the nonce is used twice")
 	}
 
 	res, page := get(t, b.PageURL()+"/mail/"+id, nil)
@@ -67,7 +62,7 @@ func TestMailPages(t *testing.T) {
 	if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script-src") {
 		t.Errorf("policy of a mail: %s", csp)
 	}
-	if !strings.Contains(page, `sandbox=""`) || !strings.Contains(page, `title="The mail"`) || !strings.Contains(page, "http://127.0.0.1:1/") {
+	if !strings.Contains(page, `sandbox="allow-popups allow-popups-to-escape-sandbox"`) || !strings.Contains(page, `title="The mail"`) || !strings.Contains(page, "http://127.0.0.1:1/") {
 		t.Error("the frame is not sandboxed or named, or the tenant is not linked")
 	}
 	if external := regexp.MustCompile(`(?:src|href)="(?:https?:)?//`).FindAllString(strings.ReplaceAll(page+list, `href="http://127.0.0.1:1/"`, ""), -1); len(external) > 0 {

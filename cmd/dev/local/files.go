@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// replaceFile puts data at path, readable by us alone. A reader, even after a
+// ReplaceFile puts data at path, readable by us alone. A reader, even after a
 // crash, finds either the old or the new content.
-func replaceFile(path string, data []byte) (err error) {
+func ReplaceFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -27,9 +27,9 @@ func replaceFile(path string, data []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// keptFile returns the content of path; where there is none yet, it is made by
+// KeptFile returns the content of path; where there is none yet, it is made by
 // draw and kept.
-func keptFile(path string, draw func() ([]byte, error)) ([]byte, error) {
+func KeptFile(path string, draw func() ([]byte, error)) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return data, err
@@ -37,5 +37,5 @@ func keptFile(path string, draw func() ([]byte, error)) ([]byte, error) {
 	if data, err = draw(); err != nil {
 		return nil, fmt.Errorf("make %s: %w", filepath.Base(path), err)
 	}
-	return data, replaceFile(path, data)
+	return data, ReplaceFile(path, data)
 }

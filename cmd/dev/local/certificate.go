@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"crypto/ecdsa"
@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// keptCertificate returns the throw-away certificate for loopback kept in dir
+// Certificate returns the throw-away certificate for loopback kept in dir
 // under name, and the file a client must trust. It is kept so that a client set
 // up once goes on trusting it.
-func keptCertificate(dir, name string) (cert tls.Certificate, trust string, err error) {
+func Certificate(dir, name string) (cert tls.Certificate, trust string, err error) {
 	trust, key := filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"-key.pem")
 	cert, err = tls.LoadX509KeyPair(trust, key)
 	if err == nil && time.Until(cert.Leaf.NotAfter) > 24*time.Hour {
@@ -30,10 +30,10 @@ func keptCertificate(dir, name string) (cert tls.Certificate, trust string, err 
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = replaceFile(key, keyPEM)
+		err = ReplaceFile(key, keyPEM)
 	}
 	if err == nil {
-		err = replaceFile(trust, certPEM)
+		err = ReplaceFile(trust, certPEM)
 	}
 	if err != nil {
 		return cert, "", fmt.Errorf("certificate of %s: %w", name, err)

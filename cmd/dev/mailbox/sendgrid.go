@@ -1,4 +1,4 @@
-package main
+package mailbox
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"firstpass.internal/cmd/dev/fault"
+	"firstpass.internal/cmd/dev/local"
 )
 
 // The SendGrid side: what Firstpass uses of the v3 API, with replies of the
@@ -24,9 +27,9 @@ const mailLimit = 1 << 20 // far below SendGrid's 30 MB: no attachment is sent h
 
 type sendRequest struct {
 	Personalizations []personalization `json:"personalizations"`
-	From             *address          `json:"from"`
-	ReplyTo          *address          `json:"reply_to"`
-	ReplyToList      []address         `json:"reply_to_list"`
+	From             *Address          `json:"from"`
+	ReplyTo          *Address          `json:"reply_to"`
+	ReplyToList      []Address         `json:"reply_to_list"`
 	Subject          string            `json:"subject"`
 	Content          []mailPart        `json:"content"`
 	Attachments      []json.RawMessage `json:"attachments"`
@@ -55,10 +58,10 @@ type sendRequest struct {
 }
 
 type personalization struct {
-	From                *address          `json:"from"`
-	To                  []address         `json:"to"`
-	CC                  []address         `json:"cc"`
-	BCC                 []address         `json:"bcc"`
+	From                *Address          `json:"from"`
+	To                  []Address         `json:"to"`
+	CC                  []Address         `json:"cc"`
+	BCC                 []Address         `json:"bcc"`
 	Subject             string            `json:"subject"`
 	Headers             map[string]string `json:"headers"`
 	Substitutions       map[string]string `json:"substitutions"`
@@ -92,7 +95,7 @@ type sendError struct {
 	Help    *string `json:"help"`
 }
 
-func (b *mailbox) apiHandler() http.Handler {
+func (b *Mailbox) apiHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v3/mail/send", b.send)
 	mux.HandleFunc("GET /v3/scopes", func(w http.ResponseWriter, _ *http.Request) {
@@ -114,7 +117,7 @@ func (b *mailbox) apiHandler() http.Handler {
 	})
 }
 
-func (b *mailbox) send(w http.ResponseWriter, r *http.Request) {
+func (b *Mailbox) send(w http.ResponseWriter, r *http.Request) {
 	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != "application/json" {
 		refuse(w, http.StatusUnsupportedMediaType, sendError{Message: "the Content-Type must be application/json"})
 		return
@@ -140,29 +143,32 @@ func (b *mailbox) send(w http.ResponseWriter, r *http.Request) {
 	}
 	mails := req.mails(time.Now())
 	probe := req.MailSettings.SandboxMode.or(false)
-	fault := b.faults.take(mails[0], probe)
-	if fault.strike(false) {
+	trouble := b.faults.Take(probe, addresses(mails[0].To)...)
+	if trouble.Strike(false) {
 		panic(http.ErrAbortHandler) // closes the connection, no byte is sent
 	}
-	if fault.answers(false) {
-		fault.reply(w)
+	if trouble.Answers(false) {
+		reply(w, trouble.Fault)
 		return
 	}
 	if probe {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	becomes := trouble.Events(EventProcessed, EventDelivered)
 	for _, m := range mails {
+		m.Lost = lost(becomes)
 		if err := b.accept(m); err != nil {
 			refuse(w, http.StatusInternalServerError, sendError{Message: "the mailbox can't be written: " + err.Error()})
 			return
 		}
+		b.tell(m, becomes)
 	}
-	if fault.strike(true) {
+	if trouble.Strike(true) {
 		panic(http.ErrAbortHandler)
 	}
-	if fault.answers(true) {
-		fault.reply(w)
+	if trouble.Answers(true) {
+		reply(w, trouble.Fault)
 		return
 	}
 	w.Header().Set("X-Message-Id", mails[0].ID)
@@ -174,7 +180,7 @@ func (q sendRequest) problems() (list []sendError) {
 	bad := func(field, format string, args ...any) {
 		list = append(list, sendError{Message: fmt.Sprintf(format, args...), Field: &field})
 	}
-	validAddress := func(field string, a *address) {
+	validAddress := func(field string, a *Address) {
 		if a == nil {
 			bad(field, "an address is required")
 		} else if _, err := netmail.ParseAddress(a.Email); err != nil || strings.ContainsAny(a.Email, "<> \r\n") {
@@ -196,7 +202,7 @@ func (q sendRequest) problems() (list []sendError) {
 		for j := range p.To {
 			validAddress(fmt.Sprintf("%s.to.%d", at, j), &p.To[j])
 		}
-		if p.Subject == "" && q.Subject == "" {
+		if p.Subject == "" && q.Subject == "" && q.TemplateID == "" {
 			bad("subject", "a subject is required")
 		}
 	}
@@ -222,12 +228,13 @@ func (q sendRequest) problems() (list []sendError) {
 }
 
 // mails returns one mail per personalization. The request must be valid.
-func (q sendRequest) mails(now time.Time) []mail {
-	var out []mail
+func (q sendRequest) mails(now time.Time) []Mail {
+	var out []Mail
 	for _, p := range q.Personalizations {
-		m := mail{
-			ID: messageID(), Received: now.UTC(), From: *q.From, ReplyTo: q.ReplyTo, To: p.To, Subject: q.Subject,
+		m := Mail{
+			ID: local.Random(), Received: now.UTC(), From: *q.From, ReplyTo: q.ReplyTo, To: p.To, Subject: q.Subject,
 			Headers: q.Headers, Categories: q.Categories, CustomArgs: q.CustomArgs,
+			TemplateID: q.TemplateID, TemplateData: p.DynamicTemplateData,
 			ClickTracking: q.TrackingSettings.ClickTracking.or(true),
 			OpenTracking:  q.TrackingSettings.OpenTracking.or(true),
 		}
@@ -266,13 +273,13 @@ func over(all, one map[string]string) map[string]string {
 	return out
 }
 
-func (h *mailFaultHandle) reply(w http.ResponseWriter) {
-	if h.fault.Status == http.StatusTooManyRequests {
+func reply(w http.ResponseWriter, f fault.Fault) {
+	if f.Status == http.StatusTooManyRequests {
 		w.Header().Set("X-RateLimit-Limit", "600")
 		w.Header().Set("X-RateLimit-Remaining", "0")
-		w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(h.fault.Reset).Unix(), 10))
+		w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(f.Reset).Unix(), 10))
 	}
-	refuse(w, h.fault.Status, sendError{Message: "a fault that was asked for"})
+	refuse(w, f.Status, sendError{Message: "a fault that was asked for"})
 }
 
 func refuse(w http.ResponseWriter, status int, errs ...sendError) {

@@ -1,4 +1,4 @@
-package main
+package mailbox
 
 import (
 	"bytes"
@@ -15,18 +15,19 @@ import (
 	"testing"
 	"time"
 
+	"firstpass.internal/cmd/dev/fault"
 	"firstpass.internal/internal/codec"
 )
 
 const testMailKey = "SG.test"
 
-func newMailbox(t *testing.T, change func(*mailboxConfig)) *mailbox {
+func newMailbox(t *testing.T, change func(*Config)) *Mailbox {
 	t.Helper()
-	cfg := mailboxConfig{Dir: t.TempDir(), Key: testMailKey}
+	cfg := Config{Dir: t.TempDir(), Key: testMailKey}
 	if change != nil {
 		change(&cfg)
 	}
-	b, err := startMailbox(cfg)
+	b, err := Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func newMailbox(t *testing.T, change func(*mailboxConfig)) *mailbox {
 }
 
 // sender is a client that trusts the mailbox and nothing else.
-func sender(t *testing.T, b *mailbox) *http.Client {
+func sender(t *testing.T, b *Mailbox) *http.Client {
 	t.Helper()
 	raw, err := os.ReadFile(b.CAFile())
 	if err != nil {
@@ -71,7 +72,7 @@ func goodMail(change func(m map[string]any)) string {
 	return string(raw)
 }
 
-func send(t *testing.T, b *mailbox, body string, change func(*http.Request)) (*http.Response, string, error) {
+func send(t *testing.T, b *Mailbox, body string, change func(*http.Request)) (*http.Response, string, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.URL()+"/v3/mail/send", strings.NewReader(body))
 	if err != nil {
@@ -187,10 +188,7 @@ func TestMailboxKeepsWhatWasSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, err := passcodeIn(m); code != "k9+Qq<7z" || err != nil {
-		t.Errorf("passcode: got %q, %v", code, err)
-	}
-	if m.ClickTracking || m.OpenTracking || m.Subject != "Your first day" || m.HTML != "<p>Hello" || m.From.String() != "Example Works <welcome@example.com>" {
+	if m.ClickTracking || m.OpenTracking || m.Subject != "Your first day" || m.Text != "Hello\n\n    k9+Qq<7z\n" || m.HTML != "<p>Hello" || m.From.String() != "Example Works <welcome@example.com>" {
 		t.Errorf("got %+v", m)
 	}
 	if _, _, err := send(t, b, goodMail(func(m map[string]any) { delete(m, "tracking_settings") }), nil); err != nil {
@@ -234,7 +232,7 @@ func TestMailboxFaults(t *testing.T) {
 	t.Run("429 says when to come again", func(t *testing.T) {
 		t.Parallel()
 		b := newMailbox(t, nil)
-		f := b.Inject(mailFault{Status: 429, Reset: time.Minute})
+		f := b.Inject(fault.Fault{Status: 429, Reset: time.Minute})
 		res, _, err := send(t, b, goodMail(nil), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -253,12 +251,12 @@ func TestMailboxFaults(t *testing.T) {
 	t.Run("probes pass unless meant", func(t *testing.T) {
 		t.Parallel()
 		b := newMailbox(t, nil)
-		f := b.Inject(mailFault{Status: 500, Times: -1})
+		f := b.Inject(fault.Fault{Status: 500, Times: -1})
 		if res, _, err := send(t, b, sandbox, nil); err != nil || res.StatusCode != 200 {
 			t.Errorf("probe: %v %v", res, err)
 		}
 		f.Remove()
-		b.Inject(mailFault{Status: 503, Probes: true})
+		b.Inject(fault.Fault{Status: 503, Probes: true})
 		if res, _, err := send(t, b, sandbox, nil); err != nil || res.StatusCode != 503 {
 			t.Errorf("probe that was meant: %v %v", res, err)
 		}
@@ -266,7 +264,7 @@ func TestMailboxFaults(t *testing.T) {
 	t.Run("only mails to one address", func(t *testing.T) {
 		t.Parallel()
 		b := newMailbox(t, nil)
-		b.Inject(mailFault{To: "other@example.org", Status: 500})
+		b.Inject(fault.Fault{To: "other@example.org", Status: 500})
 		if res, _, err := send(t, b, goodMail(nil), nil); err != nil || res.StatusCode != 202 {
 			t.Errorf("got %v %v", res, err)
 		}
@@ -274,7 +272,7 @@ func TestMailboxFaults(t *testing.T) {
 	t.Run("answer lost after acceptance", func(t *testing.T) {
 		t.Parallel()
 		b := newMailbox(t, nil)
-		b.Inject(mailFault{After: true})
+		b.Inject(fault.Fault{After: true})
 		if _, _, err := send(t, b, goodMail(nil), nil); err == nil {
 			t.Error("there was an answer")
 		}
@@ -285,7 +283,7 @@ func TestMailboxFaults(t *testing.T) {
 	t.Run("dropped before acceptance", func(t *testing.T) {
 		t.Parallel()
 		b := newMailbox(t, nil)
-		b.Inject(mailFault{Drop: true})
+		b.Inject(fault.Fault{Drop: true})
 		if _, _, err := send(t, b, goodMail(nil), nil); err == nil {
 			t.Error("there was an answer")
 		}
@@ -297,7 +295,7 @@ func TestMailboxFaults(t *testing.T) {
 		t.Run("held, after="+strconv.FormatBool(after), func(t *testing.T) {
 			t.Parallel()
 			b := newMailbox(t, nil)
-			f := b.Inject(mailFault{Hold: true, After: after})
+			f := b.Inject(fault.Fault{Hold: true, After: after})
 			status := make(chan int, 1)
 			go func() {
 				res, _, err := send(t, b, goodMail(nil), nil)
@@ -333,8 +331,8 @@ func TestMailboxSealsWhatItKeeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(k *codec.Keyring) (*mailbox, error) {
-		return startMailbox(mailboxConfig{Dir: dir, Key: testMailKey, Keys: k})
+	open := func(k *codec.Keyring) (*Mailbox, error) {
+		return Start(Config{Dir: dir, Key: testMailKey, Keys: k})
 	}
 	b, err := open(keys)
 	if err != nil {
@@ -349,13 +347,15 @@ func TestMailboxSealsWhatItKeeps(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	found, files, _, err := newCanary("k9+Qq<7z").Files(dir)
-	if err != nil || len(found) > 0 || files != 3 { // certificate, its key, the mails
-		t.Errorf("passcode in %v of %d files, %v", found, files, err)
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(names) != 5 { // the certificate, its key, the mails, the key of events, its public half
+		t.Errorf("files: got %v, %v", names, err)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "mailbox.sealed"))
-	if err != nil || bytes.Contains(raw, []byte("example.org")) {
-		t.Errorf("an address stands in the file in clear (%v)", err)
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil || bytes.Contains(raw, []byte("example.org")) || bytes.Contains(raw, []byte("k9+Qq")) {
+			t.Errorf("an address or a passcode stands in %s in clear (%v)", filepath.Base(name), err)
+		}
 	}
 	again, err := open(keys)
 	if err != nil {
@@ -380,7 +380,7 @@ func TestMailboxSealsWhatItKeeps(t *testing.T) {
 func TestMailboxRefusesOtherAddresses(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", "192.0.2.1:0", "example.com:80", "nonsense"} {
-		if b, err := startMailbox(mailboxConfig{Dir: t.TempDir(), Key: "k", PageAddr: addr}); err == nil {
+		if b, err := Start(Config{Dir: t.TempDir(), Key: "k", PageAddr: addr}); err == nil {
 			_ = b.Close()
 			t.Errorf("%s: it listens there", addr)
 		}

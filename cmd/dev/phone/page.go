@@ -1,0 +1,121 @@
+package phone
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"firstpass.internal/cmd/dev/local"
+)
+
+//go:embed web
+var web embed.FS
+
+// longestWait bounds a wait over HTTP.
+const longestWait = 10 * time.Minute
+
+// view is the page: all numbers and, if one is chosen, what it got.
+type view struct {
+	Phones  []summary
+	Number  string
+	Texts   []Text
+	Version string
+	Latest  string
+}
+
+// summary is a number in the list.
+type summary struct {
+	Number string
+	Last   Text
+	Texts  int
+}
+
+// pageHandler is the phones as people see them, and a JSON view for tests.
+func (p *Phones) pageHandler() http.Handler {
+	pages := template.Must(template.New("").Funcs(local.Functions()).ParseFS(web, "web/*.html"))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		local.Render(w, pages, "phone.html", local.LivePolicy, p.view(""))
+	})
+	mux.HandleFunc("GET /to/{number}", func(w http.ResponseWriter, r *http.Request) {
+		v := p.view(r.PathValue("number"))
+		if len(v.Texts) == 0 {
+			http.Error(w, "No text went to that number. The list is at /.", http.StatusNotFound)
+			return
+		}
+		local.Render(w, pages, "phone.html", local.LivePolicy, v)
+	})
+	mux.HandleFunc("GET /phone.css", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, web, "web/phone.css")
+	})
+	mux.HandleFunc("GET /api/version", func(w http.ResponseWriter, _ *http.Request) {
+		local.AnswerJSON(w, http.StatusOK, map[string]string{"version": p.view("").Version})
+	})
+	mux.HandleFunc("GET /api/texts", func(w http.ResponseWriter, r *http.Request) {
+		texts := p.Texts()
+		if to := r.URL.Query().Get("to"); to != "" {
+			texts = p.TextsTo(to)
+		}
+		local.AnswerJSON(w, http.StatusOK, map[string][]Text{"texts": texts})
+	})
+	mux.HandleFunc("GET /api/wait", p.waitHTTP)
+	return local.Guard(mux)
+}
+
+// waitHTTP answers the n-th text (default: the first) to a number once it is
+// there.
+func (p *Phones) waitHTTP(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	n, err := 1, error(nil)
+	if s := q.Get("n"); s != "" {
+		n, err = strconv.Atoi(s)
+	}
+	if err != nil || n < 1 || q.Get("to") == "" {
+		local.AnswerJSON(w, http.StatusBadRequest, map[string]string{"error": "want to=NUMBER (its + as %2B) and, if not 1, n=NUMBER"})
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), longestWait, errors.New("waited long enough"))
+	defer cancel()
+	t, err := p.WaitFor(ctx, q.Get("to"), n)
+	if err != nil {
+		local.AnswerJSON(w, http.StatusRequestTimeout, map[string]string{"error": err.Error()})
+		return
+	}
+	local.AnswerJSON(w, http.StatusOK, t)
+}
+
+func (p *Phones) view(number string) view {
+	v := view{Number: number, Version: "empty"}
+	texts := p.Texts()
+	for _, t := range slices.Backward(texts) { // who got the last text stands first
+		i := slices.IndexFunc(v.Phones, func(s summary) bool { return s.Number == t.To })
+		if i < 0 {
+			v.Phones = append(v.Phones, summary{Number: t.To, Last: t, Texts: 1})
+			continue
+		}
+		v.Phones[i].Texts++
+	}
+	if len(texts) > 0 {
+		last := texts[len(texts)-1]
+		v.Version, v.Latest = last.SID, "New text to "+last.To+": "+last.Body
+	}
+	for _, t := range texts {
+		if t.To == number {
+			v.Texts = append(v.Texts, t)
+		}
+	}
+	return v
+}
+
+// Sender is what the phone shows above a text.
+func (t Text) Sender() string {
+	if t.From != "" {
+		return t.From
+	}
+	return "Messaging service"
+}
