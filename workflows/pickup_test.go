@@ -257,7 +257,7 @@ func TestVisitRefused(t *testing.T) {
 func TestWrongCodesLock(t *testing.T) {
 	r := newPassRun(t)
 	for i := range 8 {
-		r.visit(begin.Add(time.Hour), fmt.Sprint("v", i), "wrong", nil)
+		r.visit(begin.Add(time.Hour), fmt.Sprint("v", i), fmt.Sprint("wrong ", i), nil)
 	}
 	r.visit(begin.Add(2*time.Hour), "late", codeHash, nil) // the right one comes too late
 	res := r.finish()
@@ -272,6 +272,20 @@ func TestWrongCodesLock(t *testing.T) {
 	}
 	if i := len(r.fake.sent) - 1; r.fake.sent[i].Notice.Reason != jml.ReasonPickupLocked {
 		t.Errorf("the alert says %q", r.fake.sent[i].Notice.Reason)
+	}
+}
+
+// A bot types one code into every form; a person who mistypes does so again.
+func TestWrongCodeCountsOnce(t *testing.T) {
+	r := newPassRun(t)
+	for i := range 20 {
+		r.visit(begin.Add(time.Hour), fmt.Sprint("v", i), "wrong", nil)
+	}
+	r.collect(begin.Add(2 * time.Hour))
+	r.fake.look = registered(first)
+	res := r.finish()
+	if res.End != workflows.EndRegistered || res.Pickup.WrongCodes != 1 || len(r.rejected) != 19 {
+		t.Errorf("%+v, rejected %d", res, len(r.rejected))
 	}
 }
 

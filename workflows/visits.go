@@ -16,6 +16,7 @@ type pickup struct {
 	CodeHash    string    `json:"code_hash,omitempty"`
 	LinkUntil   time.Time `json:"link_until,omitzero"`
 	WrongCodes  int       `json:"wrong_codes,omitempty"`
+	Wrong       []string  `json:"wrong,omitempty"` // their hashes
 	WrongProofs int       `json:"wrong_proofs,omitempty"`
 	Denied      bool      `json:"denied,omitempty"` // one visit was refused
 	Opened      int       `json:"opened,omitempty"` // visits in all
@@ -190,11 +191,15 @@ func (p *pass) openTo(ctx workflow.Context, linkHash string) bool {
 // mayVisit keeps what can't be right out of history: nobody can make it grow
 // who has no link, nor with more than a few wrong codes.
 func (p *pass) mayVisit(ctx workflow.Context, r VisitRequest) error {
-	if !p.inviting(r.LinkHash) && !p.openTo(ctx, r.LinkHash) || r.Visit == "" || len(r.PublicKey) == 0 {
+	if !p.inviting(r.LinkHash) && !p.openTo(ctx, r.LinkHash) || r.Visit == "" || len(r.PublicKey) == 0 || p.state.Pickup.known(r.CodeHash) {
 		return errNothing
 	}
 	return nil
 }
+
+// known reports whether a code was found wrong before. Who types it again learns
+// nothing by it, so it does not count again: bots type one code into every form.
+func (k *pickup) known(codeHash string) bool { return slices.Contains(k.Wrong, codeHash) }
 
 // inviting reports whether link and code are just going out. Both may have
 // arrived before we hear that they were sent: by minutes, if a worker dies in
@@ -213,7 +218,7 @@ func (p *pass) onVisit(ctx workflow.Context, r VisitRequest) (VisitView, error) 
 		return VisitView{}, nil
 	}
 	if r.CodeHash != k.CodeHash {
-		return VisitView{}, p.wrongCode(ctx)
+		return VisitView{}, p.wrongCode(ctx, r.CodeHash)
 	}
 	if k.visit(r.Visit) == nil {
 		v := &visit{ID: r.Visit, PublicKey: r.PublicKey}
@@ -231,8 +236,9 @@ func (p *pass) onVisit(ctx workflow.Context, r VisitRequest) (VisitView, error) 
 }
 
 // wrongCode counts before it waits for the audit: five at once are five.
-func (p *pass) wrongCode(ctx workflow.Context) error {
+func (p *pass) wrongCode(ctx workflow.Context, codeHash string) error {
 	p.state.Pickup.WrongCodes++
+	p.state.Pickup.Wrong = append(p.state.Pickup.Wrong, codeHash)
 	return p.wrong(ctx, StepVisitRefused, "")
 }
 
@@ -418,7 +424,7 @@ func (p *pass) mayAskAgain(ctx workflow.Context, r AgainRequest) error {
 	now := workflow.Now(ctx)
 	lapsed := k.Holder == "" && !now.Before(k.LinkUntil)
 	used := k.Holder != "" && p.state.Issued != nil && !now.Before(p.state.Issued.HandedOverAt.Add(p.in.Profile.Window))
-	if p.over || p.again || k.CodeHash == "" || r.LinkHash != k.LinkHash || k.locked() || !lapsed && !used {
+	if p.over || p.again || k.CodeHash == "" || r.LinkHash != k.LinkHash || k.locked() || k.known(r.CodeHash) || !lapsed && !used {
 		return errNothing
 	}
 	return nil
@@ -426,7 +432,7 @@ func (p *pass) mayAskAgain(ctx workflow.Context, r AgainRequest) error {
 
 func (p *pass) onAgain(ctx workflow.Context, r AgainRequest) (Answer, error) {
 	if r.CodeHash != p.state.Pickup.CodeHash {
-		return Answer{}, p.wrongCode(ctx)
+		return Answer{}, p.wrongCode(ctx, r.CodeHash)
 	}
 	if err := p.step(ctx, StepAskedAgain, "employee", ""); err != nil {
 		return Answer{}, err

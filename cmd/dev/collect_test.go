@@ -366,8 +366,8 @@ func TestLocked(t *testing.T) {
 // lock types five wrong codes.
 func (w *testWorld) lock(id string, right invitation) {
 	w.t.Helper()
-	wrong := invitation{Token: right.Token, Code: wrongCode(right.Code)}
-	for range workflows.WrongCodes {
+	for n := range workflows.WrongCodes {
+		wrong := invitation{Token: right.Token, Code: wrongCode(right.Code, n+1)}
 		v := w.Visit()
 		w.must(nil, v.Enter(w.t.Context(), wrong))
 		if v.Problem() == "" {

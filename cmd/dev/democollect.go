@@ -56,7 +56,7 @@ func (d *demo) tryWrongCode(ctx context.Context) (err error) {
 		return err
 	}
 	wrong := d.invited
-	wrong.Code = wrongCode(wrong.Code)
+	wrong.Code = wrongCode(wrong.Code, 1)
 	return d.expect(ctx, 15*time.Second, "The link with a wrong code is refused", "the page says that link and code don't open a pass", func() (string, error) {
 		if err := d.page.Enter(ctx, wrong); err != nil {
 			return "", giveUp{err}

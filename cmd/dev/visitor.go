@@ -375,10 +375,12 @@ func (v *visitor) NotMe(ctx context.Context, token, last string) error {
 	return v.Submit(ctx, "/not-me", url.Values{"token": {token}, "last": {last}})
 }
 
-// wrongCode is as long as the right one.
-func wrongCode(right string) string {
-	if strings.HasPrefix(right, "1") {
-		return "2" + right[1:]
+// wrongCode returns the n-th wrong code, from 1: one that was typed before does
+// not count again.
+func wrongCode(right string, n int) string {
+	code, err := strconv.Atoi(right)
+	if err != nil {
+		return "000000"
 	}
-	return "1" + right[1:]
+	return fmt.Sprintf("%06d", (code+n)%1_000_000)
 }
