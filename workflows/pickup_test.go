@@ -429,6 +429,29 @@ func TestDeskCode(t *testing.T) {
 	}
 }
 
+// The notice may arrive before we hear that it was sent.
+func TestRepudiateFasterThanTheReceipt(t *testing.T) {
+	for _, link := range []string{"hash of collected", "another link"} {
+		r := newPassRun(t)
+		tries := 0
+		r.fake.send = func(in workflows.MessageInput) (workflows.MessageResult, error) {
+			if in.Notice.Message == jml.MessageCollected {
+				if tries++; tries < 3 {
+					return workflows.MessageResult{}, errors.New("the worker died")
+				}
+			}
+			return workflows.MessageResult{Hash: "hash of " + string(in.Notice.Message)}, nil
+		}
+		r.collect(begin.Add(time.Hour))
+		update[workflows.Answer](r, begin.Add(time.Hour+2*time.Second), workflows.UpdateRepudiate, workflows.RepudiateRequest{LinkHash: link}, nil)
+		r.fake.look = registered(first)
+		res := r.finish()
+		if repudiated := res.Block != nil && res.Block.Reason == jml.ReasonRepudiated; repudiated != (link == "hash of collected") || tries != 3 {
+			t.Errorf("%s: %+v after %d tries", link, res, tries)
+		}
+	}
+}
+
 func TestRepudiate(t *testing.T) {
 	r := newPassRun(t)
 	r.collect(begin.Add(time.Hour))

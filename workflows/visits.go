@@ -400,14 +400,24 @@ func (p *pass) onDesk(ctx workflow.Context, r DeskRequest) (Answer, error) {
 }
 
 func (p *pass) mayRepudiate(_ workflow.Context, r RepudiateRequest) error {
-	if r.LinkHash == "" || r.LinkHash != p.state.Repudiate || p.over {
+	if r.LinkHash == "" || p.over || r.LinkHash != p.state.Repudiate && !p.telltale() {
 		return errNothing
 	}
 	return nil
 }
 
+// telltale reports whether the first message that lets somebody say "not me" is
+// just going out: it may have arrived before we hear that it was sent.
+func (p *pass) telltale() bool { return p.state.Repudiate == "" && p.telling > 0 }
+
 // onRepudiate answers when the pass is confirmed gone.
-func (p *pass) onRepudiate(ctx workflow.Context, _ RepudiateRequest) (Answer, error) {
+func (p *pass) onRepudiate(ctx workflow.Context, r RepudiateRequest) (Answer, error) {
+	if err := workflow.Await(ctx, func() bool { return !p.telltale() }); err != nil {
+		return Answer{}, err
+	}
+	if r.LinkHash != p.state.Repudiate {
+		return Answer{}, nil
+	}
 	if err := p.step(ctx, StepRepudiated, "employee", ""); err != nil {
 		return Answer{}, err
 	}

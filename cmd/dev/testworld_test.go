@@ -191,7 +191,18 @@ func (w *testWorld) Post(r record) (id string) {
 // PostAs is Post as a source of choice.
 func (w *testWorld) PostAs(source string, r record) (id string) {
 	w.t.Helper()
-	status, answer, err := w.HR().Post(w.t.Context(), source, r, time.Now())
+	var (
+		status int
+		answer string
+		err    error
+	)
+	w.Eventually(20*time.Second, "the post is taken", func() error {
+		status, answer, err = w.HR().Post(w.t.Context(), source, r, time.Now())
+		if status == http.StatusServiceUnavailable {
+			return errors.New(answer) // an HR system repeats it
+		}
+		return nil
+	})
 	if err != nil || status != http.StatusOK {
 		w.t.Fatalf("post: %d %s %v", status, answer, err)
 	}

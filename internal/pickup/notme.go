@@ -53,7 +53,10 @@ func (x *exchange) repudiate() {
 		var answer workflows.Answer
 		err = x.h.cfg.Passes.Update(ctx, link.WorkflowID, workflows.UpdateRepudiate, "repudiate-"+random(),
 			workflows.RepudiateRequest{LinkHash: link.LinkHash}, &answer)
-		if err != nil && !errors.Is(err, ErrLate) {
+		switch {
+		case err == nil && !answer.Done:
+			return nil, ErrNothing
+		case err != nil && !errors.Is(err, ErrLate):
 			return nil, err
 		}
 		return func() { x.show(http.StatusOK, "revoked", answer.Done) }, nil
