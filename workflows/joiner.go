@@ -25,7 +25,7 @@ func Joiner(ctx workflow.Context, in JoinerInput) (JoinerResult, error) {
 	if c := in.Carried; c != nil {
 		j.facts, j.informed, j.firstSeen = c.Facts, true, c.FirstSeen
 		j.stage, j.block, j.rechecks, j.round = c.Stage, c.Block, c.Rechecks, c.Round
-		j.reissues, j.barred, j.contactAt = c.Reissues, c.Barred, c.ContactAt
+		j.reissues, j.skip, j.barred, j.contactAt = c.Reissues, c.Skip, c.Barred, c.ContactAt
 	}
 	if err := j.listen(ctx); err != nil {
 		return JoinerResult{}, err
@@ -471,7 +471,7 @@ func (j *joiner) carryOn(ctx workflow.Context, b *jml.Block) error {
 	next := j.in
 	next.Facts = nil // carried, with what came since
 	next.Carried = &Carried{Facts: j.facts, FirstSeen: j.firstSeen, Rechecks: j.rechecks, Round: j.round, Stage: StageBlocked, Block: b,
-		Reissues: j.reissues, Barred: j.barred, ContactAt: j.contactAt}
+		Reissues: j.reissues, Skip: j.skip, Barred: j.barred, ContactAt: j.contactAt}
 	return workflow.NewContinueAsNewError(ctx, TypeJoiner, next)
 }
 

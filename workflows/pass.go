@@ -78,7 +78,6 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		if ctx.Err() != nil {
 			result = PassResult{End: EndCancelled}
 		}
-		result.Invited = p.state.Pickup.LinkHash != ""
 		if issued {
 			result.Revoked, err = p.revoke(ctx, "", "not handed over")
 		} else {
@@ -94,8 +93,6 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		return PassResult{}, workflow.NewContinueAsNewError(ctx, TypePass, next)
 	}
 	result := PassResult{End: end, Issued: p.state.Issued, Registered: p.registered, Block: p.block, NextRoute: p.nextRoute}
-	result.Invited = p.state.Pickup.LinkHash != ""
-
 	if end == EndRegistered && p.in.Profile.Settle > 0 && p.state.Issued != nil {
 		// Deleting a pass ends the sessions made with it: the person may still
 		// be setting up a device in one. Cancellation cuts this short, and so
@@ -307,8 +304,11 @@ func (p *pass) why(end PassEnd) string {
 	return string(end)
 }
 
+// mayContinueAsNew: what handlers took in and attend has not dealt with would be
+// forgotten.
 func (p *pass) mayContinueAsNew(ctx workflow.Context) bool {
-	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) && p.telling == 0
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) &&
+		p.telling == 0 && !p.again && len(p.failed) == 0
 }
 
 // revoke ends the pass and proves it gone. It runs in a context of its own so
@@ -341,6 +341,7 @@ func (p *pass) finish(ctx workflow.Context, result *PassResult) {
 		_, _ = workflow.AwaitWithTimeout(free, lastWords, func() bool { return p.telling == 0 })
 	}
 	view := p.view()
+	result.Invited = p.state.Pickup.LinkHash != ""
 	result.Deliveries, result.Pickup = view.Deliveries, view.Pickup
 }
 

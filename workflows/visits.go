@@ -15,8 +15,7 @@ type pickup struct {
 	LinkHash    string    `json:"link_hash,omitempty"`
 	CodeHash    string    `json:"code_hash,omitempty"`
 	LinkUntil   time.Time `json:"link_until,omitzero"`
-	WrongCodes  int       `json:"wrong_codes,omitempty"`
-	Wrong       []string  `json:"wrong,omitempty"` // their hashes
+	Wrong       []string  `json:"wrong,omitempty"` // hashes of wrong codes
 	WrongProofs int       `json:"wrong_proofs,omitempty"`
 	Denied      bool      `json:"denied,omitempty"` // one visit was refused
 	Opened      int       `json:"opened,omitempty"` // visits in all
@@ -53,7 +52,7 @@ const keptVisits = 5
 // locked reports whether nobody can use the link any more until somebody has
 // looked into it.
 func (k *pickup) locked() bool {
-	return k.WrongCodes >= WrongCodes || k.WrongProofs >= WrongProofs || k.Denied
+	return len(k.Wrong) >= WrongCodes || k.WrongProofs >= WrongProofs || k.Denied
 }
 
 func (k *pickup) visit(id string) *visit {
@@ -237,7 +236,6 @@ func (p *pass) onVisit(ctx workflow.Context, r VisitRequest) (VisitView, error) 
 
 // wrongCode counts before it waits for the audit: five at once are five.
 func (p *pass) wrongCode(ctx workflow.Context, codeHash string) error {
-	p.state.Pickup.WrongCodes++
 	p.state.Pickup.Wrong = append(p.state.Pickup.Wrong, codeHash)
 	return p.wrong(ctx, StepVisitRefused, "")
 }
@@ -492,7 +490,7 @@ func (p *pass) pickupView() *PickupView {
 		return nil
 	}
 	k := &p.state.Pickup
-	v := &PickupView{LinkUntil: k.LinkUntil, WrongCodes: k.WrongCodes, WrongProofs: k.WrongProofs, Locked: k.locked(), Visits: k.Opened}
+	v := &PickupView{LinkUntil: k.LinkUntil, WrongCodes: len(k.Wrong), WrongProofs: k.WrongProofs, Locked: k.locked(), Visits: k.Opened}
 	if n := len(k.Visits); n > 0 {
 		v.Proofs = k.Visits[n-1].Proven
 	}

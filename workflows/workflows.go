@@ -122,6 +122,7 @@ type Carried struct {
 	Rechecks  int          `json:"rechecks"`
 	Round     int          `json:"round"`
 	Reissues  int          `json:"reissues,omitempty"`
+	Skip      int          `json:"skip,omitempty"`
 	Barred    *jml.Block   `json:"barred,omitempty"`
 	ContactAt time.Time    `json:"contact_at,omitzero"`
 	Stage     Stage        `json:"stage"`
