@@ -13,13 +13,15 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"firstpass.internal/internal/simulated"
 )
 
 // Provider is a running OpenID provider. It may be used by many goroutines.
 type Provider struct {
 	cfg     Config
 	url     string
-	ca      *authority
+	ca      *simulated.Authority
 	server  *http.Server
 	page    *template.Template
 	closing chan struct{}
@@ -58,10 +60,10 @@ func Start(cfg Config) (*Provider, error) {
 	if p.key, err = newSigningKey(); err != nil {
 		return nil, err
 	}
-	if p.ca, err = openAuthority(cfg.CertDir); err != nil {
+	if p.ca, err = simulated.OpenAuthority(cfg.CertDir, "eidsim"); err != nil {
 		return nil, err
 	}
-	leaf, err := p.ca.leaf()
+	leaf, err := p.ca.Leaf()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func Start(cfg Config) (*Provider, error) {
 func (p *Provider) URL() string { return p.url }
 
 // CAPEM is the certificate authority to trust, in PEM.
-func (p *Provider) CAPEM() []byte { return p.ca.pem() }
+func (p *Provider) CAPEM() []byte { return p.ca.PEM() }
 
 // Close ends all connections at once.
 func (p *Provider) Close() error {

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"firstpass.internal/internal/simulated"
 )
 
 // stateVersion changes when an older file could be misread.
@@ -90,40 +91,13 @@ func (t *Tenant) commit() error {
 	}
 	raw, err := json.MarshalIndent(t.st, "", " ")
 	if err == nil {
-		err = replaceFile(t.cfg.StateFile, raw)
+		err = simulated.ReplaceFile(t.cfg.StateFile, raw)
 	}
 	if err != nil {
 		t.cfg.Logger.Error("state not saved", "error", err)
 		return fmt.Errorf("entrasim: save state: %w", err)
 	}
 	return nil
-}
-
-// replaceFile puts data at path so that a reader, even after a crash, finds
-// either the old or the new content: temporary file, fsync, rename, fsync of
-// the directory.
-func replaceFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (st *state) user(id string) *userRecord {

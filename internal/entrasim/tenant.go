@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"firstpass.internal/internal/simulated"
 )
 
 // Tenant is a running simulated tenant. All its methods may be called from
@@ -18,7 +20,7 @@ import (
 type Tenant struct {
 	cfg      Config
 	seed     uint64
-	ca       *authority
+	ca       *simulated.Authority
 	contract *Contract
 	faults   *faults
 	history  *history
@@ -59,7 +61,7 @@ func Start(cfg Config) (*Tenant, error) {
 		return nil, err
 	}
 	t.addDefaultApp()
-	if t.ca, err = openAuthority(cfg.CertDir); err != nil {
+	if t.ca, err = simulated.OpenAuthority(cfg.CertDir, "entrasim"); err != nil {
 		return nil, err
 	}
 	if err := t.listen(); err != nil {
@@ -70,7 +72,7 @@ func Start(cfg Config) (*Tenant, error) {
 }
 
 func (t *Tenant) listen() error {
-	leaf, err := t.ca.leaf()
+	leaf, err := t.ca.Leaf()
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func (t *Tenant) URL() string { return "https://" + t.graphAddr.String() }
 func (t *Tenant) ManageURL() string { return "http://" + t.mngAddr.String() }
 
 // CAPEM is the certificate a client must trust to speak to URL.
-func (t *Tenant) CAPEM() []byte { return t.ca.pem() }
+func (t *Tenant) CAPEM() []byte { return t.ca.PEM() }
 
 // Seed is the seed in use; give it as Config.Seed to repeat a run.
 func (t *Tenant) Seed() uint64 { return t.seed }

@@ -1,4 +1,7 @@
-package entrasim
+// Package simulated is what simulated services have in common: a certificate
+// authority of their own, and files that survive a crash. It shares nothing with
+// the product.
+package simulated
 
 import (
 	"crypto"
@@ -19,31 +22,32 @@ import (
 	"time"
 )
 
-const caCertFile, caKeyFile = "entrasim-ca.pem", "entrasim-ca-key.pem"
-
-// authority is the tenant's throw-away certificate authority.
-type authority struct {
+// Authority is a throw-away certificate authority.
+type Authority struct {
+	name string
 	cert *x509.Certificate
 	key  crypto.Signer
 }
 
-// openAuthority reads the CA kept in dir, or makes one (and keeps it, if dir is
-// named). A kept CA with less than a day to live is replaced.
-func openAuthority(dir string) (*authority, error) {
+// OpenAuthority reads the CA that the service called name keeps in dir, or makes
+// one (and keeps it, if dir is named). A kept CA with less than a day to live is
+// replaced.
+func OpenAuthority(dir, name string) (*Authority, error) {
 	if dir == "" {
-		return newAuthority()
+		return newAuthority(name)
 	}
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile))
+	certFile, keyFile := filepath.Join(dir, name+"-ca.pem"), filepath.Join(dir, name+"-ca-key.pem")
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	switch {
 	case err == nil:
 		signer, ok := pair.PrivateKey.(crypto.Signer)
 		if ok && time.Until(pair.Leaf.NotAfter) > 24*time.Hour {
-			return &authority{cert: pair.Leaf, key: signer}, nil
+			return &Authority{name: name, cert: pair.Leaf, key: signer}, nil
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("entrasim: certificate authority in %s: %w", dir, err)
+		return nil, fmt.Errorf("%s: certificate authority in %s: %w", name, dir, err)
 	}
-	a, err := newAuthority()
+	a, err := newAuthority(name)
 	if err != nil {
 		return nil, err
 	}
@@ -52,23 +56,23 @@ func openAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("entrasim: certificate directory: %w", err)
+		return nil, fmt.Errorf("%s: certificate directory: %w", name, err)
 	}
 	return a, errors.Join(
-		replaceFile(filepath.Join(dir, caKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-		replaceFile(filepath.Join(dir, caCertFile), a.pem()))
+		ReplaceFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		ReplaceFile(certFile, a.PEM()))
 }
 
 // newAuthority makes a CA that can vouch for loopback names only: somebody may
 // put it in a real trust store and forget about it.
-func newAuthority() (*authority, error) {
+func newAuthority(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber:                serial(),
-		Subject:                     pkix.Name{CommonName: "entrasim throw-away CA"},
+		Subject:                     pkix.Name{CommonName: name + " throw-away CA"},
 		NotBefore:                   time.Now().Add(-time.Hour),
 		NotAfter:                    time.Now().AddDate(2, 0, 0),
 		IsCA:                        true,
@@ -87,17 +91,18 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &authority{cert: cert, key: key}, err
+	return &Authority{name: name, cert: cert, key: key}, err
 }
 
-func (a *authority) leaf() (tls.Certificate, error) {
+// Leaf makes a server certificate for loopback.
+func (a *Authority) Leaf() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(),
-		Subject:      pkix.Name{CommonName: "entrasim"},
+		Subject:      pkix.Name{CommonName: a.name},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     a.cert.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
@@ -109,7 +114,8 @@ func (a *authority) leaf() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, err
 }
 
-func (a *authority) pem() []byte {
+// PEM is what clients have to trust.
+func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
