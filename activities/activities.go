@@ -31,6 +31,17 @@ type Directory interface {
 	Addressees(ctx context.Context, userID string, sponsor bool) (jml.Addressees, error)
 	// DeletePass returns nil if the pass is not there.
 	DeletePass(ctx context.Context, userID, methodID string) error
+	// DeleteMethod deletes a method of a kind that jml.Removable lists. It
+	// returns nil if the method is not there.
+	DeleteMethod(ctx context.Context, userID string, m jml.Method) error
+	// EndSessions signs the user out everywhere.
+	EndSessions(ctx context.Context, userID string) error
+}
+
+// Profiles chooses a profile by the configured rules. user is nil while nobody
+// knows him.
+type Profiles interface {
+	Choose(kind jml.Kind, source string, s jml.Snapshot, user *jml.User) jml.Choice
 }
 
 // Sender brings messages out of band. Its errors are *jml.Fault.
@@ -89,6 +100,7 @@ type Config struct {
 	Directory   Directory
 	Sender      Sender
 	Invitations Invitations
+	Profiles    Profiles
 	// Desks are the addresses of the configured desks, by name. May be empty.
 	Desks       map[string]jml.Addressee
 	Audit       Auditor
@@ -101,27 +113,28 @@ type Config struct {
 
 // Activities implements workflows.Activities.
 type Activities struct {
-	dir   Directory
-	send  Sender
-	inv   Invitations
-	desks map[string]jml.Addressee
-	audit Auditor
-	marks Checkpoints
-	now   func() time.Time
-	pause func(context.Context, time.Duration)
-	log   *slog.Logger
+	dir      Directory
+	send     Sender
+	inv      Invitations
+	profiles Profiles
+	desks    map[string]jml.Addressee
+	audit    Auditor
+	marks    Checkpoints
+	now      func() time.Time
+	pause    func(context.Context, time.Duration)
+	log      *slog.Logger
 }
 
 var _ workflows.Activities = (*Activities)(nil)
 
 // New checks cfg and returns the activities.
 func New(cfg Config) (*Activities, error) {
-	if cfg.Directory == nil || cfg.Sender == nil || cfg.Invitations == nil || cfg.Audit == nil || cfg.Checkpoints == nil ||
+	if cfg.Directory == nil || cfg.Sender == nil || cfg.Invitations == nil || cfg.Profiles == nil || cfg.Audit == nil || cfg.Checkpoints == nil ||
 		cfg.Now == nil || cfg.Pause == nil || cfg.Logger == nil {
 		return nil, errors.New("activities: every field of Config but Desks is required; without an audit there is no pass")
 	}
 	return &Activities{
-		dir: cfg.Directory, send: cfg.Sender, inv: cfg.Invitations, desks: cfg.Desks, audit: cfg.Audit, marks: cfg.Checkpoints,
+		dir: cfg.Directory, send: cfg.Sender, inv: cfg.Invitations, profiles: cfg.Profiles, desks: cfg.Desks, audit: cfg.Audit, marks: cfg.Checkpoints,
 		now: cfg.Now, pause: cfg.Pause, log: cfg.Logger,
 	}, nil
 }

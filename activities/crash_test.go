@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,19 +26,21 @@ type crash struct{}
 // power switch: the process dies at the step called dieAt, before or after the
 // step had its effect. What is in world survives.
 type world struct {
-	steps     int
-	dieAt     int
-	dieAfter  bool
-	onStep    []string
-	clock     time.Time
-	minted    int
-	passes    []jml.Pass
-	codes     map[string]string // method id → passcode
-	mails     []mail
-	lines     []audit.Entry
-	mark      activities.Checkpoint
-	marked    bool
-	violation string
+	steps         int
+	methods       []jml.Method
+	sessionsEnded int
+	dieAt         int
+	dieAfter      bool
+	onStep        []string
+	clock         time.Time
+	minted        int
+	passes        []jml.Pass
+	codes         map[string]string // method id → passcode
+	mails         []mail
+	lines         []audit.Entry
+	mark          activities.Checkpoint
+	marked        bool
+	violation     string
 
 	in     workflows.IssueInput  // what to issue
 	key    secret.VisitKey       // of the visitor, if it is sealed
@@ -87,11 +90,13 @@ func (w *world) MemberOf(context.Context, string, []string) ([]string, error) { 
 func (w *world) Privilege(context.Context, string) (jml.Privilege, error) {
 	return jml.Privilege{}, nil
 }
-func (w *world) Methods(context.Context, string) ([]jml.Method, error) { return nil, nil }
-func (w *world) Check(context.Context, jml.Notice) error               { return nil }
-func (w *world) Probe(context.Context, string, *jml.Notice) error      { return nil }
-func (w *world) Keep(context.Context) func()                           { return func() {} }
-func (w *world) Load(context.Context) (activities.Checkpoint, error)   { return w.mark, nil }
+func (w *world) Methods(context.Context, string) ([]jml.Method, error) {
+	return slices.Clone(w.methods), nil
+}
+func (w *world) Check(context.Context, jml.Notice) error             { return nil }
+func (w *world) Probe(context.Context, string, *jml.Notice) error    { return nil }
+func (w *world) Keep(context.Context) func()                         { return func() {} }
+func (w *world) Load(context.Context) (activities.Checkpoint, error) { return w.mark, nil }
 
 func (w *world) Passes(context.Context, string) (out []jml.Pass, err error) {
 	w.step("list", func() {
@@ -142,6 +147,20 @@ func (w *world) DeletePass(_ context.Context, _, id string) error {
 	})
 	return nil
 }
+
+func (w *world) DeleteMethod(_ context.Context, _ string, m jml.Method) error {
+	w.step("delete method", func() {
+		w.methods = slices.DeleteFunc(w.methods, func(o jml.Method) bool { return o.ID == m.ID })
+	})
+	return nil
+}
+
+func (w *world) EndSessions(context.Context, string) error {
+	w.step("end sessions", func() { w.sessionsEnded++ })
+	return nil
+}
+
+func (w *world) Choose(jml.Kind, string, jml.Snapshot, *jml.User) jml.Choice { return jml.Choice{} }
 
 func (w *world) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	if w.refuseMail != nil {
@@ -200,7 +219,7 @@ func (w *world) Save(_ context.Context, v activities.Checkpoint) error {
 func (w *world) activities(t testing.TB) *activities.Activities {
 	t.Helper()
 	a, err := activities.New(activities.Config{
-		Directory: w, Sender: w, Invitations: w, Audit: w, Checkpoints: w,
+		Directory: w, Sender: w, Invitations: w, Profiles: w, Audit: w, Checkpoints: w,
 		Desks:  map[string]jml.Addressee{"hq": {Mail: "hq@example.org"}},
 		Now:    func() time.Time { return w.clock },
 		Pause:  func(_ context.Context, d time.Duration) { w.clock = w.clock.Add(d) },

@@ -130,7 +130,7 @@ func (a *Activities) handOverWay(ctx context.Context, in workflows.IssueInput, l
 		}
 		w.parts = []part{{notice: n}}
 	}
-	r := &router{a: a, userID: in.UserID, contact: in.Contact}
+	r := &router{a: a, userID: in.UserID, technician: in.Technician, contact: in.Contact}
 	for i, routes := range [][]jml.Route{in.Routes, in.Rest} {
 		if len(routes) == 0 {
 			continue

@@ -43,7 +43,7 @@ func (a *Activities) sendMessage(ctx context.Context, in workflows.MessageInput)
 	if err != nil {
 		return result, err
 	}
-	r := router{a: a, userID: in.UserID, contact: in.Contact}
+	r := router{a: a, userID: in.UserID, technician: in.Technician, contact: in.Contact}
 	err = noRoute()
 	for i, route := range in.Routes {
 		var n jml.Notice
@@ -114,17 +114,25 @@ func (a *Activities) name(n *jml.Notice, workflowID, inv string, number int) {
 // router finds the addresses of one employee's routes. The tenant is asked once,
 // and only if a route needs it.
 type router struct {
-	a       *Activities
-	userID  string
-	contact jml.Snapshot
-	around  *jml.Addressees
-	sponsor bool // around has the sponsor, which costs a request of its own
+	a          *Activities
+	userID     string // empty: nobody in the tenant can be found by it
+	technician string
+	contact    jml.Snapshot
+	around     *jml.Addressees
+	sponsor    bool // around has the sponsor, which costs a request of its own
 }
 
 // address completes n for a route. An address that is not there is left empty:
 // Check tells.
 func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jml.Notice, error) {
 	sponsor := route.Recipient == jml.RecipientSponsor
+	n.Channel, n.To = route.Channel, route.Recipient
+	if route.Recipient == jml.RecipientTechnician {
+		return r.toTechnician(ctx, n)
+	}
+	if route.Recipient.InTenant() && r.userID == "" {
+		return n, nil
+	}
 	if route.Recipient.InTenant() && (r.around == nil || sponsor && !r.sponsor) {
 		around, err := r.a.dir.Addressees(ctx, r.userID, sponsor)
 		if err != nil {
@@ -132,7 +140,6 @@ func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jm
 		}
 		r.around, r.sponsor = &around, sponsor
 	}
-	n.Channel, n.To = route.Channel, route.Recipient
 	if n.Message == jml.MessageReminder && !route.Recipient.Employee() {
 		n.Message = jml.MessageEscalation
 	}
@@ -167,6 +174,22 @@ func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jm
 	}
 	if to.Zone != "" {
 		n.Zone = to.Zone
+	}
+	return n, nil
+}
+
+// toTechnician completes n for who sets up the device: his own mailbox.
+func (r *router) toTechnician(ctx context.Context, n jml.Notice) (jml.Notice, error) {
+	if r.technician == "" {
+		return n, nil
+	}
+	own, err := r.a.dir.Addressees(ctx, r.technician, false)
+	if err != nil {
+		return n, err
+	}
+	n.Recipient, n.Addressee = own.WorkMail, ""
+	if kind, _ := r.a.send.Address(n.Channel); kind == jml.AddressPhone {
+		n.Recipient = own.WorkPhone
 	}
 	return n, nil
 }

@@ -39,6 +39,13 @@ func (a *Activities) preflight(ctx context.Context, in workflows.PreflightInput)
 		return v, a.refused(ctx, in, v)
 	}
 	v.User = users[0]
+	if in.Open && in.Facts != nil {
+		choice := a.profiles.Choose(in.Kind, in.Source, *in.Facts, &v.User)
+		if v.Block = choice.Block; v.Block != nil {
+			return v, nil
+		}
+		in.Profile, v.Profile = choice.Profile, &choice.Profile
+	}
 
 	policy, err := a.dir.PassPolicy(ctx)
 	if err != nil {
@@ -60,14 +67,21 @@ func (a *Activities) preflight(ctx context.Context, in workflows.PreflightInput)
 	if err != nil {
 		return v, err
 	}
-	if v.Block = jml.CheckPrivilege(privilege); v.Block != nil {
+	if v.Privileged = privilege.Any(); v.Privileged && !in.Profile.Privileged {
+		v.Block = jml.CheckPrivilege(privilege)
 		return v, a.refused(ctx, in, v)
 	}
 	methods, err := a.dir.Methods(ctx, v.User.ID)
 	if err != nil {
 		return v, err
 	}
-	v.Already = jml.Strong(methods, in.Profile.CompleteOn)
+	require := in.Profile.Requirement()
+	if met, enough := require.Met(methods, in.Since); enough {
+		v.Already = met
+	}
+	if in.Weaker {
+		v.Weaker = require.Weaker(methods)
+	}
 	return v, nil
 }
 

@@ -29,7 +29,13 @@ func (a *Activities) RevokePass(ctx context.Context, in workflows.RevokeInput) (
 
 func (a *Activities) revoke(ctx context.Context, in workflows.RevokeInput) (workflows.RevokeResult, error) {
 	if in.MethodID != "" {
-		return a.end(ctx, in.Ref, in.UserID, []string{in.MethodID}, in.Reason)
+		use, err := a.use(ctx, in)
+		if err != nil {
+			return workflows.RevokeResult{}, err
+		}
+		result, err := a.end(ctx, in.Ref, in.UserID, []string{in.MethodID}, in.Reason)
+		result.Use = use
+		return result, err
 	}
 	// A pass whose reply was lost may not be listed at once, so an empty list
 	// is read twice.
@@ -52,6 +58,38 @@ func (a *Activities) revoke(ctx context.Context, in workflows.RevokeInput) (work
 		}
 	}
 	return workflows.RevokeResult{GoneAt: a.now().UTC()}, nil
+}
+
+// use finds out, while it can still be found out, whether somebody signed in
+// with the pass: it says so itself if it is a one-time pass, and a method that
+// was registered since it works says so of any. A try after the deletion finds
+// less; that is UseUnknown.
+func (a *Activities) use(ctx context.Context, in workflows.RevokeInput) (jml.Use, error) {
+	if !in.Use {
+		return jml.UseUnknown, nil
+	}
+	methods, err := a.dir.Methods(ctx, in.UserID)
+	if notFound(err) {
+		return jml.UseUnknown, nil
+	}
+	if err != nil {
+		return jml.UseUnknown, err
+	}
+	use := jml.UseUnknown
+	for _, m := range methods {
+		switch {
+		case m.Kind == jml.MethodPass && m.ID == in.MethodID:
+			if (jml.Pass{UsabilityReason: m.Reason}).Used() {
+				return jml.UseYes, nil
+			}
+			if in.Request.OneTime {
+				use = jml.UseNone
+			}
+		case m.Kind != jml.MethodPass && !m.CreatedAt.IsZero() && !m.CreatedAt.Before(in.UsableFrom):
+			return jml.UseYes, nil
+		}
+	}
+	return use, nil
 }
 
 func notFound(err error) bool {

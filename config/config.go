@@ -23,9 +23,13 @@ type Config struct {
 	Proofs       map[string]Proof      `mapstructure:"proofs"`
 	Sources      []Source              `mapstructure:"sources"`
 	Profiles     map[string]ProfileKey `mapstructure:"profiles"`
-	Refs         Refs                  `mapstructure:"refs"`
-	Ledger       Ledger                `mapstructure:"ledger"`
-	Audit        Audit                 `mapstructure:"audit"`
+	Calendars    []Calendar            `mapstructure:"calendars"`
+	// Verifications are the ways in which a caller may be verified before
+	// somebody starts a recovery or a staging, by the words operators use.
+	Verifications []string `mapstructure:"verifications"`
+	Refs          Refs     `mapstructure:"refs"`
+	Ledger        Ledger   `mapstructure:"ledger"`
+	Audit         Audit    `mapstructure:"audit"`
 }
 
 // Temporal says where Temporal is and how payloads are encrypted.
@@ -263,6 +267,25 @@ type QuietKey struct {
 
 // ProfileKey is a profile as it is written; Config.Profile gives the jml one.
 type ProfileKey struct {
+	// For lists the kinds of journeys; default joiner.
+	For []jml.Kind `mapstructure:"for"`
+	// When is a CEL rule over employee, user and journey; the profile is chosen
+	// for whom it is true. Without it only by name: a source's profile, or the
+	// only one for a recovery or a staging.
+	When       string             `mapstructure:"when"`
+	LeadDays   int                `mapstructure:"lead_days"`
+	Late       jml.LateRule       `mapstructure:"late"` // now, ask or block
+	Approve    bool               `mapstructure:"approve"`
+	Approval   ApprovalKey        `mapstructure:"approval"`
+	Privileged bool               `mapstructure:"privileged"`
+	Unfinished jml.UnfinishedRule `mapstructure:"unfinished"` // wait, offer or reissue
+	Remove     jml.RemoveRule     `mapstructure:"remove"`     // none, older, lost or registered
+	Cap        CapKey             `mapstructure:"cap"`
+	AAGUIDs    []string           `mapstructure:"aaguids"`
+	Devices    int                `mapstructure:"devices"`
+	ChangeTo   []Route            `mapstructure:"change_to"`
+	MissedTo   []Route            `mapstructure:"missed_to"`
+
 	LeadTime   time.Duration    `mapstructure:"lead_time"`
 	StartHour  jml.Clock        `mapstructure:"start_hour"`
 	Lifetime   time.Duration    `mapstructure:"lifetime"`
@@ -285,6 +308,32 @@ type ProfileKey struct {
 	Timeout    time.Duration    `mapstructure:"timeout"`
 	Poll       []time.Duration  `mapstructure:"poll"`
 	Recheck    []time.Duration  `mapstructure:"recheck"`
+}
+
+// Calendar tells the working days of some sites.
+type Calendar struct {
+	Name string `mapstructure:"name"`
+	// Sites as HR calls them; Countries (ISO 3166-1 alpha-2) for those whose
+	// site no calendar lists.
+	Sites     []string   `mapstructure:"sites"`
+	Countries []string   `mapstructure:"countries"`
+	Weekend   []string   `mapstructure:"weekend"` // English names of days
+	Holidays  []jml.Date `mapstructure:"holidays"`
+	// ICalFile holds all-day events that are holidays too (RFC 5545).
+	ICalFile string `mapstructure:"ical_file" file:"public"`
+}
+
+// ApprovalKey says who is asked to approve, and how long he has.
+type ApprovalKey struct {
+	To     []Route       `mapstructure:"to"` // desks and rooms
+	Within time.Duration `mapstructure:"within"`
+}
+
+// CapKey bounds how often something may be asked for.
+type CapKey struct {
+	Count int           `mapstructure:"count"`
+	Per   time.Duration `mapstructure:"per"`
+	Rest  time.Duration `mapstructure:"rest"`
 }
 
 // Refs says where the key of the opaque references is.
@@ -341,6 +390,28 @@ func (c *Config) Profile(name string) jml.Profile {
 		Timeout:    p.Timeout,
 		Poll:       p.Poll,
 		Recheck:    p.Recheck,
+		LeadDays:   p.LeadDays,
+		Approve:    p.Approve,
+		Privileged: p.Privileged,
+		AAGUIDs:    p.AAGUIDs,
+		Devices:    p.Devices,
+		ChangeTo:   routes(p.ChangeTo),
+		MissedTo:   routes(p.MissedTo),
+	}
+	if p.Late != "now" {
+		out.Late = p.Late
+	}
+	if p.Unfinished != "wait" {
+		out.Unfinished = p.Unfinished
+	}
+	if p.Remove != "none" {
+		out.Remove = p.Remove
+	}
+	if p.Approval.Within > 0 || len(p.Approval.To) > 0 {
+		out.Approval = &jml.ApprovalRule{To: routes(p.Approval.To), Within: p.Approval.Within}
+	}
+	if p.Cap.Count > 0 || p.Cap.Rest > 0 {
+		out.Cap = &jml.Cap{Count: p.Cap.Count, Per: p.Cap.Per, Rest: p.Cap.Rest}
 	}
 	for _, name := range p.Proofs {
 		out.Proofs = append(out.Proofs, jml.Proof{Name: name, Kind: c.Proofs[name].Kind, To: routes(c.Proofs[name].To)})

@@ -6,7 +6,6 @@ import (
 
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
-	"firstpass.internal/workflows"
 )
 
 var issueAt = first.Add(-24 * time.Hour)
@@ -14,7 +13,7 @@ var issueAt = first.Add(-24 * time.Hour)
 func TestHappyPathCounts(t *testing.T) {
 	j := newJourney(t)
 	j.personRegisters(first.Add(90 * time.Second))
-	j.expect(j.run(), workflows.StageCompleted)
+	j.expect(j.run(), jml.StageCompleted)
 	counts := j.tenant.Counts()
 	if counts.Graph > 10 {
 		t.Errorf("%d Graph requests for one joiner, want at most 10: %v", counts.Graph, counts.ByPath)
@@ -33,7 +32,7 @@ func TestFaults(t *testing.T) {
 		user   func(*entrasim.User)
 		faults []entrasim.Fault
 		play   func(*journey)
-		want   workflows.Stage
+		want   jml.Stage
 		mails  int
 		// blocked is the reason seen while it lasted.
 		blocked jml.BlockReason
@@ -41,22 +40,22 @@ func TestFaults(t *testing.T) {
 		{
 			name:   "reply to the create lost",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Operation: entrasim.OpCreatePass}, After: true, Drop: true}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 		{
 			name:   "create answered 504 after the work was done",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Operation: entrasim.OpCreatePass}, After: true, Status: 504}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 		{
 			name:   "create throttled with Retry-After",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Operation: entrasim.OpCreatePass}, Status: 429, RetryAfter: "30", Times: 2}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 		{
 			name:   "everything throttled without Retry-After",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Path: "/users"}, Status: 429, NoRetryAfter: true, Times: 4}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 		{
 			name: "create refused because a pass exists, once it does",
@@ -64,7 +63,7 @@ func TestFaults(t *testing.T) {
 				j.behave(entrasim.Behaviour{SecondPass: entrasim.SecondPassConflict})
 				j.tenant.MustInject(entrasim.Fault{Match: entrasim.Match{Operation: entrasim.OpCreatePass}, After: true, Drop: true})
 			},
-			want: workflows.StageCompleted, mails: 1,
+			want: jml.StageCompleted, mails: 1,
 		},
 		{
 			name: "a second create silently replaces",
@@ -72,7 +71,7 @@ func TestFaults(t *testing.T) {
 				j.behave(entrasim.Behaviour{SecondPass: entrasim.SecondPassReplaces})
 				j.tenant.MustInject(entrasim.Fault{Match: entrasim.Match{Operation: entrasim.OpCreatePass}, After: true, Drop: true, Times: 3})
 			},
-			want: workflows.StageCompleted, mails: 1,
+			want: jml.StageCompleted, mails: 1,
 		},
 		{
 			name: "deletion shows late",
@@ -81,7 +80,7 @@ func TestFaults(t *testing.T) {
 				b.DeleteLag = 20 * time.Second
 				j.behave(b)
 			},
-			want: workflows.StageCompleted, mails: 1,
+			want: jml.StageCompleted, mails: 1,
 		},
 		{
 			name: "user appears 3 minutes late, unknown to authentication for a minute",
@@ -89,7 +88,7 @@ func TestFaults(t *testing.T) {
 				late := issueAt.Add(3 * time.Minute).Sub(begin)
 				u.VisibleIn, u.AuthVisibleIn = late, late+time.Minute
 			},
-			want: workflows.StageCompleted, mails: 1, blocked: jml.ReasonUserNotFound,
+			want: jml.StageCompleted, mails: 1, blocked: jml.ReasonUserNotFound,
 		},
 		{
 			name: "policy changed between preflight and issue",
@@ -100,7 +99,7 @@ func TestFaults(t *testing.T) {
 					Message: "Invalid LifetimeInMinutes specified. The valid range between 60 and 120.",
 				})
 			},
-			want: workflows.StageCompleted, mails: 1, blocked: jml.ReasonLifetimeOutsidePolicy,
+			want: jml.StageCompleted, mails: 1, blocked: jml.ReasonLifetimeOutsidePolicy,
 		},
 		{
 			name: "policy narrowed for good",
@@ -111,7 +110,7 @@ func TestFaults(t *testing.T) {
 					j.t.Fatal(err)
 				}
 			},
-			want: workflows.StageTimedOut, blocked: jml.ReasonLifetimeOutsidePolicy,
+			want: jml.StageTimedOut, blocked: jml.ReasonLifetimeOutsidePolicy,
 		},
 		{
 			name: "made, but disabled by policy",
@@ -130,14 +129,14 @@ func TestFaults(t *testing.T) {
 				b.OutOfScope = entrasim.OutOfScopeDisabled201
 				j.behave(b)
 			},
-			want: workflows.StageTimedOut, blocked: jml.ReasonOutOfScope,
+			want: jml.StageTimedOut, blocked: jml.ReasonOutOfScope,
 		},
 		{
 			name: "mail refused, then mended",
 			play: func(j *journey) {
 				j.mail.refuse = []*jml.Fault{{System: "sendgrid", Op: "send", Kind: jml.FaultRefused, Status: 400, Reason: jml.ReasonMessageRefused}}
 			},
-			want: workflows.StageCompleted, mails: 1, blocked: jml.ReasonMessageRefused,
+			want: jml.StageCompleted, mails: 1, blocked: jml.ReasonMessageRefused,
 		},
 		{
 			name: "mail throttled, then down, then up",
@@ -148,7 +147,7 @@ func TestFaults(t *testing.T) {
 					{System: "sendgrid", Op: "probe", Kind: jml.FaultUnavailable, Reason: jml.ReasonChannelUnavailable},
 				}
 			},
-			want: workflows.StageCompleted, mails: 1,
+			want: jml.StageCompleted, mails: 1,
 		},
 		{
 			name: "revoke throttled",
@@ -156,17 +155,17 @@ func TestFaults(t *testing.T) {
 				{Match: entrasim.Match{Operation: entrasim.OpDeletePass}, Status: 429, RetryAfter: "5", Times: 3},
 				{Match: entrasim.Match{Operation: entrasim.OpDeletePass}, Status: 503, Times: 2},
 			},
-			want: workflows.StageCompleted, mails: 1,
+			want: jml.StageCompleted, mails: 1,
 		},
 		{
 			name:   "reply to the delete lost",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Operation: entrasim.OpDeletePass}, After: true, Drop: true}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 		{
 			name:   "revoke denied for some minutes",
 			faults: []entrasim.Fault{{Match: entrasim.Match{Operation: entrasim.OpDeletePass}, Status: 403, Times: 7}},
-			want:   workflows.StageCompleted, mails: 1,
+			want:   jml.StageCompleted, mails: 1,
 		},
 	}
 	for _, tt := range tests {
@@ -183,7 +182,7 @@ func TestFaults(t *testing.T) {
 				tt.play(j)
 			}
 			j.watch(issueAt.Add(30 * time.Second))
-			if tt.want == workflows.StageCompleted {
+			if tt.want == jml.StageCompleted {
 				j.personRegisters(first.Add(time.Minute))
 			}
 			j.expect(j.run(), tt.want)
@@ -327,9 +326,9 @@ func TestRefusals(t *testing.T) {
 				mend()
 			})
 			j.personRegisters(first.Add(time.Minute))
-			j.expect(j.run(), workflows.StageCompleted)
+			j.expect(j.run(), jml.StageCompleted)
 			v := j.views[0]
-			if v.Stage != workflows.StageBlocked || v.Block == nil || v.Block.Reason != tt.want || v.Block.Advice == "" {
+			if v.Stage != jml.StageBlocked || v.Block == nil || v.Block.Reason != tt.want || v.Block.Advice == "" {
 				t.Errorf("stage %s, block %+v; want blocked by %s, with advice", v.Stage, v.Block, tt.want)
 			}
 		})
@@ -358,17 +357,17 @@ func TestMethodsThatCount(t *testing.T) {
 	t.Run("strong from before", func(t *testing.T) {
 		j := newJourney(t)
 		j.method(entrasim.KindFIDO2)
-		j.expect(j.run(), workflows.StageSkipped)
+		j.expect(j.run(), jml.StageSkipped)
 	})
 	t.Run("phone only", func(t *testing.T) {
 		j := newJourney(t)
 		j.at(first.Add(time.Minute), func() { j.method(entrasim.KindPhone) })
-		j.expect(j.run(), workflows.StageTimedOut)
+		j.expect(j.run(), jml.StageTimedOut)
 	})
 	t.Run("registered before the start", func(t *testing.T) {
 		j := newJourney(t)
 		j.at(first.Add(-time.Hour), func() { j.method(entrasim.KindFIDO2) })
-		j.expect(j.run(), workflows.StageTimedOut)
+		j.expect(j.run(), jml.StageTimedOut)
 	})
 	t.Run("no creation time", func(t *testing.T) {
 		j := newJourney(t)
@@ -376,7 +375,7 @@ func TestMethodsThatCount(t *testing.T) {
 		b.NullMethodCreated = true
 		j.behave(b)
 		j.personRegisters(first.Add(time.Minute))
-		j.expect(j.run(), workflows.StageTimedOut)
+		j.expect(j.run(), jml.StageTimedOut)
 	})
 }
 
@@ -403,7 +402,7 @@ func TestForeignPass(t *testing.T) {
 		}
 	})
 	j.personRegisters(first.Add(time.Minute))
-	j.expect(j.run(), workflows.StageCompleted)
+	j.expect(j.run(), jml.StageCompleted)
 	if v := j.views[0]; v.Block == nil || v.Block.Reason != jml.ReasonForeignPass {
 		t.Errorf("block %+v, want %s", v.Block, jml.ReasonForeignPass)
 	}

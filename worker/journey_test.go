@@ -48,7 +48,7 @@ type journey struct {
 	audit  *memoryAudit
 	prof   jml.Profile
 	logs   *bytes.Buffer
-	views  []workflows.JoinerView
+	views  []workflows.JourneyView
 	graph  *graph.Client
 }
 
@@ -93,7 +93,7 @@ func newJourney(t *testing.T, prepare ...func(*entrasim.User)) *journey {
 	}
 	j.graph = directory
 	acts, err := activities.New(activities.Config{
-		Directory: directory, Sender: j.mail, Invitations: noPage{}, Audit: j.audit, Checkpoints: &heartbeats{},
+		Directory: directory, Sender: j.mail, Invitations: noPage{}, Profiles: noPage{}, Audit: j.audit, Checkpoints: &heartbeats{},
 		Now: clock, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.NewTextHandler(j.logs, nil)),
 	})
 	if err != nil {
@@ -116,12 +116,12 @@ func (j *journey) at(when time.Time, f func()) { j.env.RegisterDelayedCallback(f
 // watch keeps a view of the joiner as it is then.
 func (j *journey) watch(when time.Time) {
 	j.at(when, func() {
-		v, err := j.env.QueryWorkflow(workflows.QueryJoiner)
+		v, err := j.env.QueryWorkflow(workflows.QueryJourney)
 		if err != nil {
 			j.t.Error(err)
 			return
 		}
-		var view workflows.JoinerView
+		var view workflows.JourneyView
 		if err := v.Get(&view); err != nil {
 			j.t.Error(err)
 		}
@@ -145,7 +145,7 @@ func (j *journey) personRegisters(when time.Time) {
 	})
 }
 
-func (j *journey) run() workflows.JoinerResult {
+func (j *journey) run() workflows.JourneyResult {
 	j.t.Helper()
 	j.at(begin, func() {
 		j.env.SignalWorkflow(workflows.SignalFacts, jml.Snapshot{
@@ -153,8 +153,8 @@ func (j *journey) run() workflows.JoinerResult {
 			Zone: "Europe/Copenhagen", GivenName: "Freja", PersonalMail: "freja@example.org", ObservedAt: begin,
 		})
 	})
-	j.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: j.prof})
-	var res workflows.JoinerResult
+	j.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: j.prof})
+	var res workflows.JourneyResult
 	if err := j.env.GetWorkflowError(); err != nil {
 		j.t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func (j *journey) promises() {
 	}
 }
 
-func (j *journey) expect(got workflows.JoinerResult, want workflows.Stage) {
+func (j *journey) expect(got workflows.JourneyResult, want jml.Stage) {
 	j.t.Helper()
 	if got.Outcome != want {
 		j.t.Errorf("outcome %s (block %v), want %s\n%s", got.Outcome, got.Block, want, j.logs)
@@ -193,9 +193,10 @@ func (j *journey) expect(got workflows.JoinerResult, want workflows.Stage) {
 // noPage is a configuration without a pick-up page.
 type noPage struct{ activities.Invitations }
 
-func (noPage) Links() bool                        { return false }
-func (noPage) Handle(invitation.Handle) string    { return "" }
-func (noPage) MessageID(invitation.Handle) string { return "" }
+func (noPage) Choose(jml.Kind, string, jml.Snapshot, *jml.User) jml.Choice { return jml.Choice{} }
+func (noPage) Links() bool                                                 { return false }
+func (noPage) Handle(invitation.Handle) string                             { return "" }
+func (noPage) MessageID(invitation.Handle) string                          { return "" }
 
 // mailbox stands for the channel and for the person's mailbox.
 type mailbox struct {

@@ -21,7 +21,7 @@ func TestNoPasscodeCrossesAnActivity(t *testing.T) {
 			noPasscode(t, m.Name, m.Type.Out(out), map[reflect.Type]bool{})
 		}
 	}
-	for _, v := range []any{workflows.JoinerInput{}, workflows.JoinerResult{}, workflows.JoinerView{}, workflows.PassInput{}, workflows.PassResult{}, workflows.PassView{}} {
+	for _, v := range []any{workflows.JourneyInput{}, workflows.JourneyResult{}, workflows.JourneyView{}, workflows.PassInput{}, workflows.PassResult{}, workflows.PassView{}} {
 		noPasscode(t, reflect.TypeOf(v).Name(), reflect.TypeOf(v), map[reflect.Type]bool{})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -39,7 +40,12 @@ func New(cfg Config) (sdkworker.Worker, error) {
 // Register registers everything under the names package workflows gives. Tests
 // call it with a test environment, so that they run what production runs.
 func Register(r sdkworker.Registry, a workflows.Activities) {
-	r.RegisterWorkflowWithOptions(workflows.Joiner, workflow.RegisterOptions{Name: workflows.TypeJoiner})
+	for kind, journey := range map[jml.Kind]any{
+		jml.KindJoiner: workflows.Joiner, jml.KindMover: workflows.Mover,
+		jml.KindRecovery: workflows.Recovery, jml.KindStaging: workflows.Staging,
+	} {
+		r.RegisterWorkflowWithOptions(journey, workflow.RegisterOptions{Name: workflows.Type(kind)})
+	}
 	r.RegisterWorkflowWithOptions(workflows.Pass, workflow.RegisterOptions{Name: workflows.TypePass})
 	r.RegisterActivity(a)
 }

@@ -27,6 +27,9 @@ type Activities interface {
 	// SendMessage sends a message by the first route that takes it. It makes up
 	// the link or code that the message carries.
 	SendMessage(context.Context, MessageInput) (MessageResult, error)
+	// RemoveMethods deletes methods of the user, reads back until they are gone,
+	// and ends sessions if asked to.
+	RemoveMethods(context.Context, RemoveInput) (RemoveResult, error)
 	// RecordStep writes what somebody did to the audit.
 	RecordStep(context.Context, StepInput) (StepResult, error)
 	// RecordClose writes the end of a journey to the audit.
@@ -38,6 +41,40 @@ type PreflightInput struct {
 	Ref     string      `json:"ref"`
 	Match   jml.Match   `json:"match"`
 	Profile jml.Profile `json:"profile"`
+	// Kind, Source, Facts and Open are what the rules are asked with, once more
+	// and with the user, if Open.
+	Kind   jml.Kind      `json:"kind,omitempty"`
+	Source string        `json:"source,omitempty"`
+	Facts  *jml.Snapshot `json:"facts,omitempty"`
+	Open   bool          `json:"open,omitempty"`
+	// Since is from when on a method counts as already there; zero: from ever.
+	Since time.Time `json:"since,omitzero"`
+	// Weaker asks for what no longer suffices.
+	Weaker bool `json:"weaker,omitempty"`
+}
+
+// RemoveInput names the methods to delete. Nothing but what the journey was
+// asked to remove is touched.
+type RemoveInput struct {
+	Ref    string         `json:"ref"`
+	UserID string         `json:"user_id"`
+	Rule   jml.RemoveRule `json:"rule"`
+	// Methods are the ids, with RemoveLost.
+	Methods []string `json:"methods,omitempty"`
+	// Before bounds what is older, Since what was registered.
+	Before time.Time `json:"before,omitzero"`
+	Since  time.Time `json:"since,omitzero"`
+	// Keep is what stays though it is older: what completes the journey.
+	Keep        *jml.Requirement `json:"keep,omitempty"`
+	EndSessions bool             `json:"end_sessions,omitempty"`
+	Actor       string           `json:"actor,omitempty"`
+}
+
+// RemoveResult is the proof.
+type RemoveResult struct {
+	Removed      []jml.Method `json:"removed,omitempty"`
+	GoneAt       time.Time    `json:"gone_at"` // when the tenant no longer listed them
+	SessionsOver bool         `json:"sessions_over,omitempty"`
 }
 
 // IssueInput describes the pass and whom it goes to.
@@ -60,6 +97,8 @@ type IssueInput struct {
 	WorkflowID string `json:"workflow_id,omitempty"`
 	Invitation string `json:"invitation,omitempty"`
 	N          int    `json:"n,omitempty"`
+	// Technician is the object id of who sets up the device.
+	Technician string `json:"technician,omitempty"`
 	// Seal hands the passcode to a visitor of the pick-up page instead of a
 	// channel.
 	Seal *SealInput `json:"seal,omitempty"`
@@ -99,7 +138,8 @@ type MessageInput struct {
 	Notice     jml.Notice   `json:"notice"`          // complete but for channel and address
 	Routes     []jml.Route  `json:"routes"`
 	Contact    jml.Snapshot `json:"contact"`
-	LinkHash   string       `json:"link_hash,omitempty"` // MessageCode: of the link it goes with
+	Technician string       `json:"technician,omitempty"` // staging: object id
+	LinkHash   string       `json:"link_hash,omitempty"`  // MessageCode: of the link it goes with
 }
 
 // MessageResult is the message that was sent.
@@ -140,6 +180,11 @@ const (
 	StepAskedAgain   Step = "pass.askedAgain"   // by the employee
 	StepReissue      Step = "pass.reissue"      // by an operator
 	StepBounced      Step = "message.failed"    //
+	StepAsked        Step = "journey.asked"     // a recovery or a staging: who, why, how verified
+	StepApproved     Step = "journey.approved"  //
+	StepRefused      Step = "journey.refused"   //
+	StepProfile      Step = "journey.profile"   // another profile from now on
+	StepUsedUp       Step = "pass.usedUp"       // used or expired, with nothing registered
 )
 
 // StepResult is empty; it leaves room.
@@ -149,12 +194,29 @@ type StepResult struct{}
 type LookInput struct {
 	UserID     string           `json:"user_id"`
 	CompleteOn []jml.MethodKind `json:"complete_on"`
+	AAGUIDs    []string         `json:"aaguids,omitempty"`
+	Devices    int              `json:"devices,omitempty"`
 	UsableFrom time.Time        `json:"usable_from"`
+	// Since is when the journey began to want a pass: what was registered
+	// between it and UsableFrom came about without our pass. Zero: not asked.
+	Since time.Time `json:"since,omitzero"`
+	// MethodID is our pass, to see whether it has been used; empty: not asked.
+	MethodID string `json:"method_id,omitempty"`
 }
 
-// LookResult holds the completing method, if there is one.
+// LookResult is what was seen.
 type LookResult struct {
+	// Method is the method that completes the journey; the last of Methods.
 	Method *jml.Method `json:"method,omitempty"`
+	// Methods count, though they may not be enough.
+	Methods []jml.Method `json:"methods,omitempty"`
+	// Early says that what completes the journey was registered before the pass
+	// could be used.
+	Early bool `json:"early,omitempty"`
+	// Missing says that the tenant does not know the user.
+	Missing bool `json:"missing,omitempty"`
+	// Pass is the usability reason of our pass; empty if it is not listed.
+	Pass string `json:"pass,omitempty"`
 }
 
 // RevokeInput names the pass to end.
@@ -166,10 +228,14 @@ type RevokeInput struct {
 	MethodID string          `json:"method_id,omitempty"`
 	Request  jml.PassRequest `json:"request"`
 	Reason   string          `json:"reason"`
+	// Use asks, before the pass is gone, whether somebody signed in with it.
+	Use        bool      `json:"use,omitempty"`
+	UsableFrom time.Time `json:"usable_from,omitzero"`
 }
 
 // RevokeResult is the proof.
 type RevokeResult struct {
+	Use       jml.Use   `json:"use,omitempty"`
 	MethodIDs []string  `json:"method_ids,omitempty"` // what was deleted
 	GoneAt    time.Time `json:"gone_at"`              // when the tenant no longer listed it
 }
@@ -178,10 +244,13 @@ type RevokeResult struct {
 type CloseInput struct {
 	Ref     string           `json:"ref"`
 	UserID  string           `json:"user_id,omitempty"`
-	Outcome Stage            `json:"outcome"`
+	Kind    jml.Kind         `json:"kind,omitempty"` // empty: joiner
+	Outcome jml.Stage        `json:"outcome"`
 	Actor   string           `json:"actor,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
 	Block   *jml.BlockReason `json:"block,omitempty"`
+	// Weaker are the kinds of methods that no longer suffice and were left.
+	Weaker []jml.MethodKind `json:"weaker,omitempty"`
 }
 
 // CloseResult is empty; it leaves room.

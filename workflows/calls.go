@@ -52,6 +52,16 @@ func revoke(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// removal is for deleting methods and ending sessions: idempotent, so tries are
+// many, but a refusal shows within minutes.
+func removal(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 5 * time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 8},
+		Summary:             "Remove methods and read back that they are gone",
+	})
+}
+
 // message is for a message that makes no pass. It is tried for some minutes:
 // sent again, it says the same.
 func message(ctx workflow.Context) workflow.Context {

@@ -149,12 +149,12 @@ func TestHeldUntilLifted(t *testing.T) {
 			r.tell(begin.Add(time.Hour), snapshot(held(tc.hold), seen(begin.Add(time.Hour))))
 			r.at(lifted.Add(-time.Hour), func() {
 				v := r.view()
-				if v.Stage != workflows.StageBlocked || v.Block == nil || v.Block.Reason != tc.reason || asked != 0 {
+				if v.Stage != jml.StageBlocked || v.Block == nil || v.Block.Reason != tc.reason || asked != 0 {
 					t.Errorf("stage %s, block %v, asked %d", v.Stage, v.Block, asked)
 				}
 			})
 			r.tell(lifted, snapshot(func(s *jml.Snapshot) { s.PersonalMail = "new@example.org" }, seen(begin.Add(time.Hour))))
-			r.outcome(r.finish(), workflows.StageCompleted)
+			r.outcome(r.finish(), jml.StageCompleted)
 			if len(r.fake.issued) != 1 || r.fake.issued[0].Contact.PersonalMail != "new@example.org" {
 				t.Errorf("issued %+v", r.fake.issued)
 			}
@@ -173,18 +173,18 @@ func TestHoldLeavesAPassAlone(t *testing.T) {
 	}
 	r.tell(first.Add(-time.Hour), snapshot(held(jml.HoldVanished), seen(first.Add(-time.Hour))))
 	r.at(first.Add(30*time.Minute), func() {
-		if v := r.view(); v.Stage != workflows.StagePass || len(r.fake.revoked) != 0 {
+		if v := r.view(); v.Stage != jml.StagePass || len(r.fake.revoked) != 0 {
 			t.Errorf("stage %s, revoked %d", v.Stage, len(r.fake.revoked))
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 }
 
 func TestHeldTimesOut(t *testing.T) {
 	r := newRun(t)
 	r.tell(begin.Add(time.Hour), snapshot(held(jml.HoldContact), seen(begin.Add(time.Hour))))
 	got := r.finish()
-	r.outcome(got, workflows.StageTimedOut)
+	r.outcome(got, jml.StageTimedOut)
 	if got.Block == nil || got.Block.Reason != jml.ReasonContactHeld || len(r.fake.issued) != 0 {
 		t.Errorf("block %v, issued %d", got.Block, len(r.fake.issued))
 	}

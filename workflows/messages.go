@@ -16,29 +16,58 @@ type sent struct {
 	Route  int         `json:"route"`
 }
 
+// outbox keeps the messages of one workflow and what became of them.
+type outbox struct {
+	Messages int    `json:"messages,omitempty"` // numbers given out
+	Sent     []sent `json:"sent,omitempty"`
+}
+
 // number gives the next message its number.
-func (p *pass) number() int {
-	p.state.Messages++
-	return p.state.Messages
+func (o *outbox) number() int {
+	o.Messages++
+	return o.Messages
 }
 
 // sent takes note of a message that a channel accepted.
-func (p *pass) sent(ctx workflow.Context, m jml.Message, n int, routes []jml.Route, route int, r jml.Receipt) {
+func (o *outbox) sent(ctx workflow.Context, m jml.Message, n int, routes []jml.Route, route int, r jml.Receipt) {
 	if route >= len(routes) {
 		return // of a journey that began before there were routes
 	}
-	p.state.Sent = append(p.state.Sent, sent{
+	o.Sent = append(o.Sent, sent{
 		Delivery: Delivery{N: n, Message: m, Channel: routes[route].Channel, To: routes[route].Recipient,
 			Status: jml.DeliveryAccepted, At: workflow.Now(ctx), MessageID: r.MessageID},
 		Routes: routes, Route: route,
 	})
 }
 
+// learn takes in what a provider says of a message, and returns the message if
+// that was news.
+func (o *outbox) learn(d DeliveryNews, invitation string) *sent {
+	if d.Invitation != invitation {
+		return nil
+	}
+	i := slices.IndexFunc(o.Sent, func(s sent) bool { return s.N == d.N })
+	if i < 0 || !d.Status.Follows(o.Sent[i].Status) {
+		return nil
+	}
+	s := &o.Sent[i]
+	s.Status, s.At, s.Detail = d.Status, d.At, d.Detail
+	return s
+}
+
+func (o *outbox) deliveries() []Delivery {
+	var out []Delivery
+	for _, s := range o.Sent {
+		out = append(out, s.Delivery)
+	}
+	return out
+}
+
 // send sends a message by the first of routes that takes it.
 func (p *pass) send(ctx workflow.Context, m jml.Message, routes []jml.Route, v *visit) (MessageResult, error) {
 	in := MessageInput{
-		Ref: p.in.Ref, UserID: p.in.UserID, WorkflowID: p.id, Invitation: p.invitation, N: p.number(),
-		Notice: p.notice(m), Routes: routes, Contact: p.in.Facts, LinkHash: p.state.Pickup.LinkHash,
+		Ref: p.in.Ref, UserID: p.in.UserID, WorkflowID: p.id, Invitation: p.invitation, N: p.state.number(),
+		Notice: p.notice(m), Routes: routes, Contact: p.in.Facts, Technician: p.technician(), LinkHash: p.state.Pickup.LinkHash,
 	}
 	if v != nil {
 		in.Visit = v.ID
@@ -47,7 +76,7 @@ func (p *pass) send(ctx workflow.Context, m jml.Message, routes []jml.Route, v *
 	if err != nil {
 		return r, err
 	}
-	p.sent(ctx, m, in.N, routes, r.Route, r.Receipt)
+	p.state.sent(ctx, m, in.N, routes, r.Route, r.Receipt)
 	switch m {
 	case jml.MessageIssued, jml.MessageCollected, jml.MessageReminder:
 		p.state.Repudiate = r.Hash
@@ -73,16 +102,7 @@ func (p *pass) tell(ctx workflow.Context, m jml.Message, routes []jml.Route) {
 
 // learn takes in what a provider says of a message.
 func (p *pass) learn(d DeliveryNews) {
-	if d.Invitation != p.invitation {
-		return
-	}
-	i := slices.IndexFunc(p.state.Sent, func(s sent) bool { return s.N == d.N })
-	if i < 0 || !d.Status.Follows(p.state.Sent[i].Status) {
-		return
-	}
-	s := &p.state.Sent[i]
-	s.Status, s.At, s.Detail = d.Status, d.At, d.Detail
-	if d.Status.Failed() {
+	if s := p.state.learn(d, p.invitation); s != nil && s.Status.Failed() {
 		p.failed = append(p.failed, d.N)
 		p.wake()
 	}
@@ -91,7 +111,7 @@ func (p *pass) learn(d DeliveryNews) {
 // redirect sends what will not arrive by the next route. A link and its code
 // say the same when they are sent again; a passcode that went astray is revoked,
 // and the journey starts over with the routes that are left.
-func (p *pass) redirect(ctx workflow.Context, n int) PassEnd {
+func (p *pass) redirect(ctx workflow.Context, n int) jml.PassEnd {
 	i := slices.IndexFunc(p.state.Sent, func(s sent) bool { return s.N == n })
 	if i < 0 {
 		return ""
@@ -111,7 +131,7 @@ func (p *pass) redirect(ctx workflow.Context, n int) PassEnd {
 		if p.nextRoute < routes {
 			// Nothing to look into: it goes another way.
 			p.block = jml.Blocked(jml.ReasonUndeliverable, "")
-			return EndBlocked
+			return jml.EndBlocked
 		}
 		return p.bar(ctx, jml.ReasonUndeliverable)
 	case jml.MessageLink, jml.MessageCode:
@@ -180,14 +200,22 @@ func (p *pass) notice(m jml.Message) jml.Notice {
 		Register:   p.in.Profile.CompleteOn,
 		Replaces:   p.in.Round > 0,
 		Reference:  p.in.Ref,
+		Journey:    p.in.Kind,
+		Devices:    p.in.Profile.Devices,
+	}
+	if p.in.Request != nil {
+		n.Device = p.in.Request.Device
 	}
 	switch m {
 	case jml.MessageLink, jml.MessageCode, jml.MessageAttest:
 		n.Until = p.state.Pickup.LinkUntil
 	case jml.MessageAlert:
+		n.Reason = jml.ReasonUsedUp
 		if p.block != nil {
 			n.Reason = p.block.Reason
 		}
+	case jml.MessageUnfinished:
+		n.Expired = p.state.UsedAt.IsZero()
 	case jml.MessageReminder:
 		n.Until, n.Collected = p.in.Until, p.state.Issued != nil
 	}

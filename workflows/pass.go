@@ -19,7 +19,7 @@ func Pass(ctx workflow.Context, in PassInput) (PassResult, error) {
 	p := &pass{
 		in:      in,
 		request: jml.PassRequest{StartAt: in.StartAt, Lifetime: in.Profile.Lifetime, OneTime: in.Profile.OneTime, Since: in.Since},
-		stage:   StageIssuing,
+		stage:   jml.StageIssuing,
 		wakes:   workflow.NewBufferedChannel(ctx, 1),
 		state:   PassState{Began: workflow.Now(ctx), Issued: in.Issued},
 	}
@@ -36,13 +36,14 @@ func Pass(ctx workflow.Context, in PassInput) (PassResult, error) {
 
 // PassState is what one run of a pass leaves to the next.
 type PassState struct {
-	Began     time.Time    `json:"began"`
-	Issued    *IssueResult `json:"issued,omitempty"`
-	Messages  int          `json:"messages,omitempty"` // numbers given out
-	Sent      []sent       `json:"sent,omitempty"`
-	Reminded  int          `json:"reminded,omitempty"` // bits: reminder i is done with
-	Pickup    pickup       `json:"pickup,omitzero"`
-	Repudiate string       `json:"repudiate,omitempty"` // hash of the link to say "not me"
+	Began  time.Time    `json:"began"`
+	Issued *IssueResult `json:"issued,omitempty"`
+	outbox
+	Reminded  int       `json:"reminded,omitempty"` // bits: reminder i is done with
+	Pickup    pickup    `json:"pickup,omitzero"`
+	Repudiate string    `json:"repudiate,omitempty"` // hash of the link to say "not me"
+	UsedAt    time.Time `json:"used_at,omitzero"`    // when the pass was first seen used
+	Offered   bool      `json:"offered,omitempty"`   // another one, since this can do no more
 }
 
 type pass struct {
@@ -52,8 +53,11 @@ type pass struct {
 	invitation string
 	state      PassState
 
-	stage      Stage
+	stage      jml.Stage
 	registered *jml.Method
+	methods    []jml.Method    // all that count
+	met        jml.Requirement // what registered satisfies
+	missing    int             // looks in a row at which the tenant did not know the user
 	nextLook   time.Time
 	looks      int
 	lastLook   time.Time
@@ -65,7 +69,7 @@ type pass struct {
 	again      bool             // the employee asks for another
 	repudiated bool
 	failed     []int      // numbers of messages that will not arrive
-	block      *jml.Block // with EndBlocked
+	block      *jml.Block // with jml.EndBlocked
 	nextRoute  int
 	over       bool // what was made is gone
 }
@@ -74,12 +78,12 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 	issued, err := p.begin(ctx)
 	if err != nil {
 		// The last try may have made a pass whose reply was lost.
-		result := PassResult{End: EndBlocked, Block: blockOf(err)}
+		result := PassResult{End: jml.EndBlocked, Block: blockOf(err)}
 		if ctx.Err() != nil {
-			result = PassResult{End: EndCancelled}
+			result = PassResult{End: jml.EndCancelled}
 		}
 		if issued {
-			result.Revoked, err = p.revoke(ctx, "", "not handed over")
+			result.Revoked, err = p.revoke(ctx, "", "not handed over", false)
 		} else {
 			err = nil
 		}
@@ -93,11 +97,14 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		return PassResult{}, workflow.NewContinueAsNewError(ctx, TypePass, next)
 	}
 	result := PassResult{End: end, Issued: p.state.Issued, Registered: p.registered, Block: p.block, NextRoute: p.nextRoute}
-	if end == EndRegistered && p.in.Profile.Settle > 0 && p.state.Issued != nil {
+	if p.registered != nil {
+		result.Methods, result.Require = p.methods, &p.met
+	}
+	if end == jml.EndRegistered && p.in.Profile.Settle > 0 && p.state.Issued != nil {
 		// Deleting a pass ends the sessions made with it: the person may still
 		// be setting up a device in one. Cancellation cuts this short, and so
 		// does who says "not me".
-		p.stage = StageSettling
+		p.stage = jml.StageSettling
 		_, _ = workflow.AwaitWithTimeout(ctx, p.in.Profile.Settle, func() bool { return p.repudiated })
 		if p.repudiated {
 			result.End = p.bar(ctx, jml.ReasonRepudiated)
@@ -105,7 +112,10 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		}
 	}
 	if p.state.Issued != nil {
-		result.Revoked, err = p.revoke(ctx, p.state.Issued.Pass.MethodID, p.why(result.End))
+		// Who called it off wants to know whether somebody was in already.
+		ask := result.End == jml.EndCancelled && p.state.UsedAt.IsZero() && !workflow.Now(ctx).Before(p.usable())
+		result.Revoked, err = p.revoke(ctx, p.state.Issued.Pass.MethodID, p.why(result.End), ask)
+		result.Use = p.use(result.Revoked)
 	}
 	p.finish(ctx, &result)
 	return result, err
@@ -122,20 +132,20 @@ func (p *pass) begin(ctx workflow.Context) (made bool, err error) {
 	}
 	routes := p.in.Profile.PassRoutes()
 	in := p.issueInput()
-	in.Notice, in.N = p.notice(jml.MessagePass), p.number()
+	in.Notice, in.N = p.notice(jml.MessagePass), p.state.number()
 	in.Routes, in.Rest = routes[min(p.in.Skip, len(routes)):], p.in.Profile.RestTo
 	if len(in.Rest) > 0 {
 		in.Notice.Half = 1
-		p.number()
+		p.state.number()
 	}
 	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, in)
 	if err != nil {
 		return true, err
 	}
 	p.hold(issued)
-	p.sent(ctx, jml.MessagePass, in.N, in.Routes, issued.Route, issued.Receipt)
+	p.state.sent(ctx, jml.MessagePass, in.N, in.Routes, issued.Route, issued.Receipt)
 	if len(in.Rest) > 0 {
-		p.sent(ctx, jml.MessagePass, in.N+1, in.Rest, issued.Rest, issued.RestReceipt)
+		p.state.sent(ctx, jml.MessagePass, in.N+1, in.Rest, issued.Rest, issued.RestReceipt)
 	}
 	p.tell(ctx, jml.MessageIssued, p.in.Profile.NoticeTo)
 	return true, nil
@@ -145,7 +155,7 @@ func (p *pass) begin(ctx workflow.Context) (made bool, err error) {
 func (p *pass) hold(issued IssueResult) {
 	p.state.Issued = &issued
 	p.lastLook, p.quick = time.Time{}, 0
-	p.stage = StageWaiting
+	p.stage = jml.StageWaiting
 }
 
 // usable is the first moment at which a method can count as the work of this
@@ -160,7 +170,7 @@ func (p *pass) usable() time.Time {
 // watch waits until a method is registered that completes the journey, and
 // attends to whatever happens until then. It returns no end if the history has
 // grown so long that a new run must go on.
-func (p *pass) watch(ctx workflow.Context) PassEnd {
+func (p *pass) watch(ctx workflow.Context) jml.PassEnd {
 	nudges := workflow.GetSignalChannel(ctx, SignalLook)
 	for {
 		if end := p.attend(ctx); end != "" {
@@ -169,20 +179,23 @@ func (p *pass) watch(ctx workflow.Context) PassEnd {
 		next, reminder := p.plan(ctx)
 		nudged, woken := p.waitUntil(ctx, next, p.usable(), nudges)
 		if ctx.Err() != nil {
-			return EndCancelled
+			return jml.EndCancelled
 		}
 		if woken {
 			continue
 		}
 		now := workflow.Now(ctx)
 		if p.state.Issued == nil || !now.Before(p.usable()) {
-			if p.look(ctx) {
-				return EndRegistered
+			if end := p.look(ctx); end != "" {
+				return end
 			}
 		}
 		p.lastLook = workflow.Now(ctx)
 		if !p.lastLook.Before(p.in.Until) {
-			return EndTimedOut
+			return jml.EndTimedOut
+		}
+		if end := p.unfinished(ctx); end != "" {
+			return end
 		}
 		if reminder >= 0 && !nudged {
 			p.remind(ctx, reminder)
@@ -209,7 +222,10 @@ func (p *pass) plan(ctx workflow.Context) (next time.Time, reminder int) {
 				p.lastLook = now
 			}
 		}
-		if t := p.lastLook.Add(jml.Wait(p.in.Profile.Poll, p.quick)); t.Before(next) {
+		if t := p.lastLook.Add(jml.Wait(p.in.Profile.Poll, p.quick)); t.Before(next) && p.watches() {
+			next = t
+		}
+		if t := p.spent(); !t.IsZero() && t.Before(next) {
 			next = t
 		}
 		p.nextLook = next
@@ -221,18 +237,96 @@ func (p *pass) plan(ctx workflow.Context) (next time.Time, reminder int) {
 	return due, reminder
 }
 
-// look reports whether a completing method is registered. An error counts as
-// none: there is another look, and time runs out whether Graph answers or not.
-func (p *pass) look(ctx workflow.Context) bool {
-	found, err := callLocal(read(ctx), "LookForMethod", Activities.LookForMethod, LookInput{
-		UserID: p.in.UserID, CompleteOn: p.in.Profile.CompleteOn, UsableFrom: p.usable(),
-	})
-	p.looks++
-	if err != nil || found.Method == nil {
-		return false
+// watches reports whether anything that is registered can complete the journey.
+// A staging may end by the technician's word alone.
+func (p *pass) watches() bool { return len(p.in.Profile.CompleteOn) > 0 }
+
+// registerWithin is how long after its use a one-time pass lets somebody
+// register. https://learn.microsoft.com/entra/identity/authentication/howto-authentication-temporary-access-pass
+const registerWithin = 10 * time.Minute
+
+// spent is when the pass can do no more: it has expired, or was used and what
+// had to be registered with it had to be by then. Zero if nothing is to be done
+// about that.
+func (p *pass) spent() time.Time {
+	if p.in.Profile.Unfinished == jml.UnfinishedWait || p.state.Offered || p.state.Issued == nil {
+		return time.Time{}
 	}
-	p.registered = found.Method
-	return true
+	t := p.state.Issued.Pass.EndsAt()
+	if used := p.state.UsedAt; !used.IsZero() && used.Add(registerWithin).Before(t) {
+		t = used.Add(registerWithin)
+	}
+	return t
+}
+
+// unfinished deals with a pass that can do no more while nothing is registered.
+func (p *pass) unfinished(ctx workflow.Context) jml.PassEnd {
+	if t := p.spent(); t.IsZero() || workflow.Now(ctx).Before(t) {
+		return ""
+	}
+	p.state.Offered = true
+	why := "expired"
+	if !p.state.UsedAt.IsZero() {
+		why = "used"
+	}
+	_ = p.step(ctx, StepUsedUp, "", why)
+	if p.in.Profile.Unfinished == jml.UnfinishedReissue {
+		return jml.EndAgain
+	}
+	p.tell(ctx, jml.MessageUnfinished, p.in.Profile.ChangeTo)
+	p.tell(ctx, jml.MessageAlert, p.in.Profile.AlertTo)
+	return ""
+}
+
+// goneAfter is at how many looks in a row the tenant must not know the user for
+// us to believe that he is gone: one replica may lag.
+const goneAfter = 3
+
+// look returns how the pass ends if what completes the journey is registered, or
+// if the user is gone. An error counts as nothing: there is another look, and
+// time runs out whether Graph answers or not.
+func (p *pass) look(ctx workflow.Context) jml.PassEnd {
+	if !p.watches() {
+		return ""
+	}
+	require := p.in.Profile.Requirement()
+	in := LookInput{UserID: p.in.UserID, CompleteOn: require.Kinds, AAGUIDs: require.AAGUIDs, Devices: require.Devices, UsableFrom: p.usable()}
+	if p.state.Issued != nil {
+		in.MethodID, in.Since = p.state.Issued.Pass.MethodID, p.in.Since
+	}
+	found, err := callLocal(read(ctx), "LookForMethod", Activities.LookForMethod, in)
+	p.looks++
+	if err != nil {
+		return ""
+	}
+	if used := (jml.Pass{UsabilityReason: found.Pass}).Used(); used && p.state.UsedAt.IsZero() {
+		p.state.UsedAt = workflow.Now(ctx)
+	}
+	if !found.Missing {
+		p.missing = 0
+	} else if p.missing++; p.missing >= goneAfter {
+		p.block = jml.Blocked(jml.ReasonUserReplaced, "")
+		return jml.EndBlocked
+	}
+	if p.methods = found.Methods; found.Method == nil {
+		return ""
+	}
+	p.registered, p.met = found.Method, require
+	if found.Early {
+		return jml.EndAlready
+	}
+	return jml.EndRegistered
+}
+
+// use returns whether somebody signed in with the pass, as far as that is known.
+func (p *pass) use(gone *RevokeResult) jml.Use {
+	switch {
+	case !p.state.UsedAt.IsZero() || p.registered != nil:
+		return jml.UseYes
+	case gone != nil:
+		return gone.Use
+	}
+	return jml.UseUnknown
 }
 
 // waitUntil returns at next; or earlier if nudged after usable, if woken, or
@@ -260,17 +354,17 @@ func (p *pass) waitUntil(ctx workflow.Context, next, usable time.Time, nudges wo
 }
 
 // attend deals with what the handlers took in.
-func (p *pass) attend(ctx workflow.Context) PassEnd {
+func (p *pass) attend(ctx workflow.Context) jml.PassEnd {
 	for {
 		switch {
 		case ctx.Err() != nil:
-			return EndCancelled
+			return jml.EndCancelled
 		case p.repudiated:
 			return p.bar(ctx, jml.ReasonRepudiated)
 		case p.state.Pickup.locked():
 			return p.bar(ctx, jml.ReasonPickupLocked)
 		case p.again:
-			return EndAgain
+			return jml.EndAgain
 		case len(p.failed) > 0:
 			n := p.failed[0]
 			p.failed = p.failed[1:]
@@ -288,16 +382,16 @@ func (p *pass) attend(ctx workflow.Context) PassEnd {
 }
 
 // bar ends the pass for a reason that somebody has to look into.
-func (p *pass) bar(ctx workflow.Context, reason jml.BlockReason) PassEnd {
+func (p *pass) bar(ctx workflow.Context, reason jml.BlockReason) jml.PassEnd {
 	p.block = jml.Blocked(reason, "")
 	p.tell(ctx, jml.MessageAlert, p.in.Profile.AlertTo)
-	return EndBlocked
+	return jml.EndBlocked
 }
 
 func (p *pass) wake() { p.wakes.SendAsync(true) }
 
 // why is what the audit says of a revocation.
-func (p *pass) why(end PassEnd) string {
+func (p *pass) why(end jml.PassEnd) string {
 	if p.block != nil {
 		return string(p.block.Reason)
 	}
@@ -313,17 +407,20 @@ func (p *pass) mayContinueAsNew(ctx workflow.Context) bool {
 
 // revoke ends the pass and proves it gone. It runs in a context of its own so
 // that a cancelled journey revokes like any other.
-func (p *pass) revoke(ctx workflow.Context, methodID, reason string) (*RevokeResult, error) {
-	p.stage = StageRevoking
+//
+// ask: the answer says whether it had been used.
+func (p *pass) revoke(ctx workflow.Context, methodID, reason string, ask bool) (*RevokeResult, error) {
+	p.stage = jml.StageRevoking
 	free, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	gone, err := call(revoke(free), "RevokePass", Activities.RevokePass, RevokeInput{
 		Ref: p.in.Ref, UserID: p.in.UserID, MethodID: methodID, Request: p.request, Reason: reason,
+		Use: ask, UsableFrom: p.usable(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.stage = StageGone
+	p.stage = jml.StageGone
 	return &gone, nil
 }
 
@@ -346,14 +443,11 @@ func (p *pass) finish(ctx workflow.Context, result *PassResult) {
 }
 
 func (p *pass) view() PassView {
-	v := PassView{Stage: p.stage, Issued: p.state.Issued, Registered: p.registered, NextLook: p.nextLook, Looks: p.looks, Pickup: p.pickupView()}
+	v := PassView{Stage: p.stage, Use: p.use(nil), Issued: p.state.Issued, Registered: p.registered, NextLook: p.nextLook, Looks: p.looks, Pickup: p.pickupView(), Deliveries: p.state.deliveries()}
 	if v.Issued != nil && v.Issued.Sealed != nil {
 		open := *v.Issued
 		open.Sealed = nil // for the visitor alone
 		v.Issued = &open
-	}
-	for _, s := range p.state.Sent {
-		v.Deliveries = append(v.Deliveries, s.Delivery)
 	}
 	return v
 }
@@ -361,8 +455,16 @@ func (p *pass) view() PassView {
 func (p *pass) issueInput() IssueInput {
 	return IssueInput{
 		Ref: p.in.Ref, UserID: p.in.UserID, Request: p.request,
-		Contact: p.in.Facts, WorkflowID: p.id, Invitation: p.invitation,
+		Contact: p.in.Facts, WorkflowID: p.id, Invitation: p.invitation, Technician: p.technician(),
 	}
+}
+
+// technician is the object id of who gets the pass in the employee's stead.
+func (p *pass) technician() string {
+	if p.in.Request == nil {
+		return ""
+	}
+	return p.in.Request.Technician.ID
 }
 
 // listen registers what others may ask and tell.
@@ -370,6 +472,14 @@ func (p *pass) listen(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandler(ctx, QueryPass, func() (PassView, error) { return p.view(), nil }); err != nil {
 		return err
 	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		require := workflow.GetSignalChannel(ctx, SignalRequire)
+		for {
+			var r jml.Requirement
+			require.Receive(ctx, &r)
+			p.in.Profile.CompleteOn, p.in.Profile.AAGUIDs, p.in.Profile.Devices = r.Kinds, r.AAGUIDs, r.Devices
+		}
+	})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		news := workflow.GetSignalChannel(ctx, SignalDelivery)
 		for {

@@ -21,7 +21,7 @@ func TestCancelDuringIssue(t *testing.T) {
 		return workflows.IssueResult{Pass: jml.Pass{MethodID: "pass-1", CreatedAt: r.fake.now(), StartAt: in.Request.StartAt, Lifetime: in.Request.Lifetime}}, nil
 	}
 	r.at(first.Add(-48*time.Hour), r.env.CancelWorkflow)
-	r.outcome(r.finish(), workflows.StageCancelled)
+	r.outcome(r.finish(), jml.StageCancelled)
 	for _, in := range r.fake.revoked {
 		if in.UserID != user.ID {
 			t.Errorf("revoked %+v", in)
@@ -36,7 +36,7 @@ func TestGraphAwayWhileWatching(t *testing.T) {
 	r.fake.look = func(workflows.LookInput) (workflows.LookResult, error) {
 		return workflows.LookResult{}, &jml.Fault{System: "graph", Op: "list methods", Kind: jml.FaultUnavailable}
 	}
-	r.outcome(r.finish(), workflows.StageTimedOut)
+	r.outcome(r.finish(), jml.StageTimedOut)
 }
 
 // After a nudge that found nothing the looks come close together again: somebody
@@ -55,7 +55,7 @@ func TestNudgeTooEarly(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if got, want := r.fake.looked[len(r.fake.looked)-1], nudgedAt.Add(2*time.Minute); !got.Equal(want) {
 		t.Errorf("found at %s, want %s", got, want)
 	}

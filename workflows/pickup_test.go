@@ -167,7 +167,7 @@ func TestCollect(t *testing.T) {
 	if got := r.fake.issued[0]; got.Seal == nil || got.Seal.Visit != "v" || string(got.Seal.PublicKey) != "v" || len(got.Routes) != 0 || !got.Request.StartAt.Equal(first) {
 		t.Errorf("issue: %+v", got)
 	}
-	if res.End != workflows.EndRegistered || len(r.fake.revoked) != 1 || r.fake.revoked[0].MethodID != "pass-1" {
+	if res.End != jml.EndRegistered || len(r.fake.revoked) != 1 || r.fake.revoked[0].MethodID != "pass-1" {
 		t.Errorf("%+v, revoked %+v", res, r.fake.revoked)
 	}
 	if d := cmp.Diff([]string{"link by mail", "code by sms", "collected by sms"}, r.fake.messages()); d != "" {
@@ -217,7 +217,7 @@ func TestFasterThanTheReceipt(t *testing.T) {
 func TestNobodyCollects(t *testing.T) {
 	r := newPassRun(t)
 	res := r.finish()
-	if res.End != workflows.EndTimedOut || !res.Invited || len(r.fake.issued)+len(r.fake.revoked) != 0 {
+	if res.End != jml.EndTimedOut || !res.Invited || len(r.fake.issued)+len(r.fake.revoked) != 0 {
 		t.Errorf("%+v, issued %d, revoked %d", res, len(r.fake.issued), len(r.fake.revoked))
 	}
 }
@@ -284,7 +284,7 @@ func TestWrongCodeCountsOnce(t *testing.T) {
 	r.collect(begin.Add(2 * time.Hour))
 	r.fake.look = registered(first)
 	res := r.finish()
-	if res.End != workflows.EndRegistered || res.Pickup.WrongCodes != 1 || len(r.rejected) != 19 {
+	if res.End != jml.EndRegistered || res.Pickup.WrongCodes != 1 || len(r.rejected) != 19 {
 		t.Errorf("%+v, rejected %d", res, len(r.rejected))
 	}
 }
@@ -524,7 +524,7 @@ func TestRegisteredBeforeCollecting(t *testing.T) {
 	}
 	r.collect(begin.Add(time.Hour))
 	res := r.finish()
-	if res.End != workflows.EndRegistered || len(r.fake.issued)+len(r.fake.revoked) != 0 {
+	if res.End != jml.EndAlready || len(r.fake.issued)+len(r.fake.revoked) != 0 {
 		t.Errorf("%+v, issued %d", res, len(r.fake.issued))
 	}
 }
@@ -594,7 +594,7 @@ func TestReminders(t *testing.T) {
 	r.in.Profile.Poll = []time.Duration{90 * time.Minute}
 	res := r.finish()
 	want := []time.Time{first.Add(-24 * time.Hour), first.Add(time.Hour)}
-	if d := cmp.Diff(want, when); d != "" || res.End != workflows.EndRegistered {
+	if d := cmp.Diff(want, when); d != "" || res.End != jml.EndRegistered {
 		t.Errorf("%s %+v", d, res)
 	}
 	for _, at := range r.fake.looked {
@@ -650,7 +650,7 @@ func TestAskAgain(t *testing.T) {
 		}
 	})
 	res := r.finish()
-	if res.Outcome != workflows.StageTimedOut || len(r.fake.issued) != 2 || len(r.fake.revoked) != 2 {
+	if res.Outcome != jml.StageTimedOut || len(r.fake.issued) != 2 || len(r.fake.revoked) != 2 {
 		t.Errorf("%s, issued %d, revoked %d", res.Outcome, len(r.fake.issued), len(r.fake.revoked))
 	}
 	if links := r.message(jml.MessageLink); len(links) != 2 || links[0].Notice.Replaces || !links[1].Notice.Replaces {
@@ -755,7 +755,7 @@ func TestPassBounces(t *testing.T) {
 			t.Errorf("issued %d, revoked %d", len(r.fake.issued), len(r.fake.revoked))
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if got := r.fake.issued[1]; len(got.Routes) != 1 || got.Routes[0] != bossTo || !got.Notice.Replaces {
 		t.Errorf("second issue %+v", got.Routes)
 	}
@@ -779,7 +779,7 @@ func TestPickupContinuesAsNew(t *testing.T) {
 		}
 	})
 	r.fake.look = registered(first)
-	if res := r.finish(); res.End != workflows.EndRegistered || len(r.fake.issued)+len(r.fake.sent) != 0 || len(r.fake.revoked) != 1 {
+	if res := r.finish(); res.End != jml.EndRegistered || len(r.fake.issued)+len(r.fake.sent) != 0 || len(r.fake.revoked) != 1 {
 		t.Errorf("%+v, issued %d, sent %d", res, len(r.fake.issued), len(r.fake.sent))
 	}
 }

@@ -53,7 +53,7 @@ func TestReplayHasTeeth(t *testing.T) {
 		_ = workflow.Sleep(ctx, time.Minute)
 		return workflows.Pass(ctx, in)
 	}
-	forgetful := func(ctx workflow.Context, in workflows.JoinerInput) (workflows.JoinerResult, error) {
+	forgetful := func(ctx workflow.Context, in workflows.JourneyInput) (workflows.JourneyResult, error) {
 		in.Profile.LeadTime = 0 // waits where the recorded one went on
 		return workflows.Joiner(ctx, in)
 	}

@@ -75,7 +75,7 @@ func (v *visit) needed(profile jml.Profile) *jml.Proof {
 func (p *pass) invite(ctx workflow.Context) error {
 	k := &p.state.Pickup
 	if k.CodeHash != "" {
-		p.stage = StageInvited
+		p.stage = jml.StageInvited
 		return nil
 	}
 	k.LinkUntil = workflow.Now(ctx).Add(p.in.Profile.LinkValid)
@@ -89,18 +89,18 @@ func (p *pass) invite(ctx workflow.Context) error {
 		return err
 	}
 	k.CodeHash = code.Hash
-	p.stage = StageInvited
+	p.stage = jml.StageInvited
 	return nil
 }
 
 // mint makes the pass for the visit that asked for it, sealed so that only that
 // visitor can open it. The employee may have changed since the invitation, which
 // can be days old: preflight decides again.
-func (p *pass) mint(ctx workflow.Context) PassEnd {
+func (p *pass) mint(ctx workflow.Context) jml.PassEnd {
 	v := p.wish
 	p.wish = nil
 	verdict, err := callLocal(read(ctx), "Preflight", Activities.Preflight, PreflightInput{
-		Ref: p.in.Ref, Match: p.in.Facts.UserMatch(), Profile: p.in.Profile,
+		Ref: p.in.Ref, Match: p.in.Facts.UserMatch(), Profile: p.in.Profile, Since: p.counts(),
 	})
 	if err != nil {
 		verdict.Block = blockOf(err)
@@ -112,18 +112,18 @@ func (p *pass) mint(ctx workflow.Context) PassEnd {
 		// The record was matched to somebody else meanwhile.
 		return p.refuse(v, jml.Blocked(jml.ReasonUserAmbiguous, "another user than at the invitation"))
 	case len(verdict.Already) > 0:
-		p.registered = &verdict.Already[0]
-		return EndRegistered
+		p.registered, p.methods, p.met = &verdict.Already[0], verdict.Already, p.in.Profile.Requirement()
+		return jml.EndAlready
 	}
 	in := p.issueInput()
 	in.Notice, in.Seal = p.notice(jml.MessagePass), &SealInput{Visit: v.ID, PublicKey: v.PublicKey}
 	issued, err := call(issue(ctx), "IssuePass", Activities.IssuePass, in)
 	if err != nil {
 		// A pass whose reply was lost would stand in the way of the next try.
-		if _, err := p.revoke(ctx, "", "not handed over"); err != nil {
+		if _, err := p.revoke(ctx, "", "not handed over", false); err != nil {
 			return p.refuse(v, blockOf(err))
 		}
-		p.stage = StageInvited
+		p.stage = jml.StageInvited
 		return p.refuse(v, blockOf(err))
 	}
 	p.hold(issued)
@@ -133,10 +133,19 @@ func (p *pass) mint(ctx workflow.Context) PassEnd {
 	return ""
 }
 
+// counts is from when on a method counts as there already: who lost one may have
+// others.
+func (p *pass) counts() time.Time {
+	if p.in.Kind.Asked() {
+		return p.in.Since
+	}
+	return time.Time{}
+}
+
 // refuse tells the visitor why there is no pass. What passes by itself may be
 // tried again in the same visit; else the journey goes on without this
 // invitation.
-func (p *pass) refuse(v *visit, b *jml.Block) PassEnd {
+func (p *pass) refuse(v *visit, b *jml.Block) jml.PassEnd {
 	v.Minting, v.Block = false, b
 	switch b.Reason {
 	case jml.ReasonGraphUnavailable, jml.ReasonAuditUnavailable, jml.ReasonInternal, jml.ReasonUserNotReady:
@@ -144,7 +153,7 @@ func (p *pass) refuse(v *visit, b *jml.Block) PassEnd {
 	}
 	v.Final = true
 	p.block = b
-	return EndBlocked
+	return jml.EndBlocked
 }
 
 var errNothing = errors.New("there is nothing to see")

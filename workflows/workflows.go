@@ -6,6 +6,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -18,14 +19,43 @@ const TaskQueue = "firstpass"
 
 // Workflow type names.
 const (
-	TypeJoiner = "Joiner"
-	TypePass   = "Pass"
+	TypeJoiner   = "Joiner"
+	TypeMover    = "Mover"
+	TypeRecovery = "Recovery"
+	TypeStaging  = "Staging"
+	TypePass     = "Pass"
 )
 
-// JoinerID returns the workflow ID of the joiner that source knows by the
-// opaque ref. The start date is not part of it: a moved date must reach the
-// same workflow.
-func JoinerID(source, ref string) string { return "joiner/" + source + "/" + ref }
+// Type returns the workflow type of journeys of a kind.
+func Type(kind jml.Kind) string {
+	switch kind {
+	case jml.KindMover:
+		return TypeMover
+	case jml.KindRecovery:
+		return TypeRecovery
+	case jml.KindStaging:
+		return TypeStaging
+	}
+	return TypeJoiner
+}
+
+// JourneyID returns the workflow ID of the journey of a kind of the employee
+// that source knows by the opaque ref. Dates are not part of it: a moved date
+// must reach the same workflow. Nor is a request: one of each kind is under way
+// at a time, so that two operators can't start two.
+func JourneyID(kind jml.Kind, source, ref string) string {
+	return string(kind) + "/" + source + "/" + ref
+}
+
+// KindOf returns the kind of the journey with the given workflow ID; empty if
+// it is none.
+func KindOf(workflowID string) jml.Kind {
+	kind, _, _ := strings.Cut(workflowID, "/")
+	if slices.Contains(jml.Kinds(), jml.Kind(kind)) {
+		return jml.Kind(kind)
+	}
+	return ""
+}
 
 // PassID returns the workflow ID of the pass of an Entra user. There is one per
 // user, whichever journey wants the pass, so that two journeys can't race. The
@@ -40,20 +70,35 @@ func RefOf(workflowID string) string {
 
 // Signals.
 const (
-	// SignalFacts brings a jml.Snapshot to a joiner; sent by signal-with-start.
+	// SignalFacts brings Facts to a journey; to joiners and movers by
+	// signal-with-start.
 	SignalFacts = "facts"
-	// SignalLook asks a blocked joiner to try again, or a pass to look at the
+	// SignalLook asks a blocked journey to try again, or a pass to look at the
 	// registered methods now instead of at its next poll. No argument.
 	SignalLook = "look"
+	// SignalRequire tells a pass what completes it from now on: a
+	// jml.Requirement. Sent by its journey.
+	SignalRequire = "require"
 )
+
+// Facts are what HR says, and the profile that it brings.
+type Facts struct {
+	jml.Snapshot
+	// Choice is set when the position has changed: another profile may be for
+	// it.
+	Choice *jml.Choice `json:"choice,omitempty"`
+}
 
 // Updates and queries.
 const (
-	// UpdateStop ends a joiner: StopRequest in, JoinerResult out, answered once
+	// UpdateStop ends a journey: jml.Stop in, JourneyResult out, answered once
 	// the pass is confirmed gone.
 	UpdateStop = "stop"
-	// QueryJoiner answers a JoinerView. Personal data: operators only.
-	QueryJoiner = "joiner"
+	// UpdateDecide approves or refuses a journey that waits for it: Decision in,
+	// Answer out.
+	UpdateDecide = "decide"
+	// QueryJourney answers a JourneyView. Personal data: operators only.
+	QueryJourney = "journey"
 	// QueryPass answers a PassView.
 	QueryPass = "pass"
 )
@@ -67,111 +112,97 @@ const (
 	AttributeStarts = "FirstpassStarts" // datetime: the start instant
 )
 
-// Stage is where a journey stands.
-type Stage string
-
-// The stages of a joiner, in order. The last ones are outcomes as well.
-const (
-	StageScheduled Stage = "scheduled" // waits for the lead time
-	StageBlocked   Stage = "blocked"   // waits for a cause to be mended
-	StagePass      Stage = "pass"      // a pass is being issued, is live or is being revoked
-	StageCompleted Stage = "completed" // strong method registered, pass gone
-	StageSkipped   Stage = "skipped"   // a strong method was there already
-	StageTimedOut  Stage = "timedOut"  // nothing registered in time, pass gone
-	StageCancelled Stage = "cancelled" // ended by HR or an operator, pass gone
-	StageRevoked   Stage = "revoked"   // ended by an operator who revoked the live pass
-)
-
-// Closed reports whether s is an outcome.
-func (s Stage) Closed() bool {
-	switch s {
-	case StageCompleted, StageSkipped, StageTimedOut, StageCancelled, StageRevoked:
-		return true
-	}
-	return false
+// Decision is an approver's word.
+type Decision struct {
+	Approve bool   `json:"approve"`
+	Actor   string `json:"actor"`  // who decides; not the requester
+	Reason  string `json:"reason"` // needed for a no; goes to the audit
 }
 
-// Reached reports whether s is an outcome with a strong method registered.
-func (s Stage) Reached() bool { return s == StageCompleted || s == StageSkipped }
-
-// The stages of a pass, in order.
-const (
-	StageIssuing  Stage = "issuing"
-	StageInvited  Stage = "invited"  // link and code are out, nothing collected yet
-	StageWaiting  Stage = "waiting"  // handed over, nothing registered yet
-	StageSettling Stage = "settling" // registered; sessions made with the pass are let finish
-	StageRevoking Stage = "revoking"
-	StageGone     Stage = "gone"
-)
-
-// JoinerInput starts a joiner.
-type JoinerInput struct {
+// JourneyInput starts a journey of any kind.
+type JourneyInput struct {
+	Kind    jml.Kind    `json:"kind,omitempty"` // empty: joiner
 	Ref     string      `json:"ref"`
 	Source  string      `json:"source"`
 	Profile jml.Profile `json:"profile"`
+	// Open says that the profile is chosen once there is a user, see
+	// jml.Choice; Block why there is none.
+	Open  bool       `json:"open,omitempty"`
+	Block *jml.Block `json:"block,omitempty"`
+	// Request is why a recovery or a staging is wanted.
+	Request *jml.Request `json:"request,omitempty"`
 	// Facts are the first snapshot; nil if it follows as a SignalFacts.
 	Facts *jml.Snapshot `json:"facts,omitempty"`
-	// Carried is set when a long-blocked joiner continues as new.
+	// Carried is set when a long-blocked journey continues as new.
 	Carried *Carried `json:"carried,omitempty"`
 }
 
-// Carried is what one run of a joiner leaves to the next.
+// Carried is what one run of a journey leaves to the next.
 type Carried struct {
-	Facts     jml.Snapshot `json:"facts"`
-	FirstSeen time.Time    `json:"first_seen"`
-	Rechecks  int          `json:"rechecks"`
-	Round     int          `json:"round"`
-	Reissues  int          `json:"reissues,omitempty"`
-	Skip      int          `json:"skip,omitempty"`
-	Barred    *jml.Block   `json:"barred,omitempty"`
-	ContactAt time.Time    `json:"contact_at,omitzero"`
-	Stage     Stage        `json:"stage"`
-	Block     *jml.Block   `json:"block,omitempty"`
+	Facts     jml.Snapshot   `json:"facts"`
+	FirstSeen time.Time      `json:"first_seen"`
+	Rechecks  int            `json:"rechecks"`
+	Round     int            `json:"round"`
+	Reissues  int            `json:"reissues,omitempty"`
+	Skip      int            `json:"skip,omitempty"`
+	Barred    *jml.Block     `json:"barred,omitempty"`
+	ContactAt time.Time      `json:"contact_at,omitzero"`
+	Stage     jml.Stage      `json:"stage"`
+	Block     *jml.Block     `json:"block,omitempty"`
+	Approval  jml.Approval   `json:"approval,omitzero"`
+	Cleared   bool           `json:"cleared,omitempty"`
+	Ended     *jml.EndedPass `json:"ended,omitempty"`
+	Told      []jml.Message  `json:"told,omitempty"`
+	Pass      *PassResult    `json:"pass,omitempty"`
+	outbox
 }
 
-// JoinerResult is how a joiner ended.
-type JoinerResult struct {
-	Outcome Stage `json:"outcome"`
+// JourneyResult is how a journey ended.
+type JourneyResult struct {
+	Outcome jml.Stage `json:"outcome"`
 	// Facts are the last snapshot held. Intake compares what HR says later
 	// with them, so that a repeat does not start a second journey.
 	Facts jml.Snapshot `json:"facts"`
 	Block *jml.Block   `json:"block,omitempty"` // what stood in the way when time ran out
 	Pass  *PassResult  `json:"pass,omitempty"`  // of the last pass, if there was one
+	// Removed are the methods that were deleted, Weaker those that no longer
+	// suffice and were left.
+	Removed []jml.Method `json:"removed,omitempty"`
+	Weaker  []jml.Method `json:"weaker,omitempty"`
 }
 
-// JoinerView is what a joiner shows to an operator.
-type JoinerView struct {
-	Ref       string       `json:"ref"`
-	Source    string       `json:"source"`
-	Profile   string       `json:"profile"`
-	Stage     Stage        `json:"stage"`
-	Facts     jml.Snapshot `json:"facts"`
-	Start     time.Time    `json:"start"`              // the start instant
-	IssueAt   time.Time    `json:"issue_at"`           // the start less the lead time
-	Deadline  time.Time    `json:"deadline"`           // when it gives up
-	User      *jml.User    `json:"user,omitempty"`     // once found
-	Block     *jml.Block   `json:"block,omitempty"`    // while blocked
-	Recheck   time.Time    `json:"recheck,omitzero"`   // next try while blocked
-	PassID    string       `json:"pass_id,omitempty"`  // workflow ID of the running pass
-	Pass      *PassResult  `json:"pass,omitempty"`     // of the last pass that ended
-	Stopping  *StopRequest `json:"stopping,omitempty"` // an operator's wish under way
-	Outdated  int          `json:"outdated,omitempty"` // snapshots dropped as older or the same
-	Reissues  int          `json:"reissues,omitempty"` // passes asked for beyond the first
-	FirstSeen time.Time    `json:"first_seen"`
-}
-
-// StopRequest asks a joiner to end.
-type StopRequest struct {
-	// Outcome is StageCancelled or StageRevoked. The latter is refused where
-	// there is no pass to revoke.
-	Outcome Stage  `json:"outcome"`
-	Actor   string `json:"actor"`  // who asks
-	Reason  string `json:"reason"` // why; goes to the audit
+// JourneyView is what a journey shows to an operator.
+type JourneyView struct {
+	Kind       jml.Kind      `json:"kind"`
+	Ref        string        `json:"ref"`
+	Source     string        `json:"source"`
+	Profile    string        `json:"profile"`
+	Stage      jml.Stage     `json:"stage"`
+	Facts      jml.Snapshot  `json:"facts"`
+	Start      time.Time     `json:"start"`              // the start instant
+	IssueAt    time.Time     `json:"issue_at"`           // the start less the lead time
+	Deadline   time.Time     `json:"deadline"`           // when it gives up
+	User       *jml.User     `json:"user,omitempty"`     // once found
+	Block      *jml.Block    `json:"block,omitempty"`    // while blocked
+	Recheck    time.Time     `json:"recheck,omitzero"`   // next try while blocked
+	PassID     string        `json:"pass_id,omitempty"`  // workflow ID of the running pass
+	Pass       *PassResult   `json:"pass,omitempty"`     // of the last pass that ended
+	Stopping   *jml.Stop     `json:"stopping,omitempty"` // an operator's wish under way
+	Request    *jml.Request  `json:"request,omitempty"`
+	Approval   *jml.Approval `json:"approval,omitempty"` // once asked for
+	Removed    []jml.Method  `json:"removed,omitempty"`
+	Weaker     []jml.Method  `json:"weaker,omitempty"`
+	Deliveries []Delivery    `json:"deliveries,omitempty"` // of the journey's own messages
+	Outdated   int           `json:"outdated,omitempty"`   // snapshots dropped as older or the same
+	Reissues   int           `json:"reissues,omitempty"`   // passes asked for beyond the first
+	FirstSeen  time.Time     `json:"first_seen"`
 }
 
 // PassInput starts a pass: issue, hand over, watch, revoke.
 type PassInput struct {
-	Ref     string       `json:"ref"` // of the journey that wants it
+	Kind    jml.Kind     `json:"kind,omitempty"`    // of the journey that wants it; empty: joiner
+	Request *jml.Request `json:"request,omitempty"` // of a recovery or a staging
+	Ref     string       `json:"ref"`               //
 	UserID  string       `json:"user_id"`
 	Profile jml.Profile  `json:"profile"`
 	Facts   jml.Snapshot `json:"facts"`
@@ -190,32 +221,27 @@ type PassInput struct {
 	Round int `json:"round"`
 }
 
-// PassEnd says why a pass ended.
-type PassEnd string
-
-// The ends.
-const (
-	EndRegistered PassEnd = "registered" // an allowed method was registered
-	EndTimedOut   PassEnd = "timedOut"
-	EndCancelled  PassEnd = "cancelled" // the journey wanted it gone
-	EndBlocked    PassEnd = "blocked"   // Block says why
-	EndAgain      PassEnd = "again"     // the employee asked for another one
-)
-
 // PassResult is the receipt of a pass.
 type PassResult struct {
-	End   PassEnd    `json:"end"`
-	Block *jml.Block `json:"block,omitempty"` // with EndBlocked
+	End   jml.PassEnd `json:"end"`
+	Block *jml.Block  `json:"block,omitempty"` // with jml.EndBlocked
 	// Invited says that a link went out.
 	Invited bool `json:"invited,omitempty"`
 	// NextRoute, with ReasonUndeliverable, is the route of the passcode to try
 	// next.
-	NextRoute  int           `json:"next_route,omitempty"`
-	Deliveries []Delivery    `json:"deliveries,omitempty"`
-	Pickup     *PickupView   `json:"pickup,omitempty"`
-	Issued     *IssueResult  `json:"issued,omitempty"`
+	NextRoute  int          `json:"next_route,omitempty"`
+	Deliveries []Delivery   `json:"deliveries,omitempty"`
+	Pickup     *PickupView  `json:"pickup,omitempty"`
+	Issued     *IssueResult `json:"issued,omitempty"`
+	// Registered is the first method that completes the journey, Methods are
+	// all of them if more than one was asked for.
 	Registered *jml.Method   `json:"registered,omitempty"`
+	Methods    []jml.Method  `json:"methods,omitempty"`
 	Revoked    *RevokeResult `json:"revoked,omitempty"`
+	// Use is whether somebody signed in with it; Require what Registered
+	// satisfies.
+	Use     jml.Use          `json:"use,omitempty"`
+	Require *jml.Requirement `json:"require,omitempty"`
 }
 
 // mayHaveBeenSeen reports whether a message with a passcode or a link may have
@@ -233,7 +259,8 @@ func (r PassResult) mayHaveBeenSeen() bool {
 
 // PassView is what a running pass shows to an operator.
 type PassView struct {
-	Stage      Stage        `json:"stage"`
+	Stage      jml.Stage    `json:"stage"`
+	Use        jml.Use      `json:"use,omitempty"`
 	Issued     *IssueResult `json:"issued,omitempty"`
 	Registered *jml.Method  `json:"registered,omitempty"`
 	NextLook   time.Time    `json:"next_look,omitzero"`

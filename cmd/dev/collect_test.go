@@ -76,7 +76,7 @@ func (w *testWorld) Invited(e employee) {
 	w.t.Helper()
 	w.Eventually(time.Minute, "invited", func() error {
 		v, err := w.PassView(e)
-		if err == nil && v.Stage != workflows.StageInvited {
+		if err == nil && v.Stage != jml.StageInvited {
 			err = errors.New("stage " + string(v.Stage))
 		}
 		return err
@@ -194,10 +194,10 @@ func (w *testWorld) LetterAndCode() (i invitation) {
 }
 
 // Completes fails the test unless the joiner ends well and without a pass.
-func (w *testWorld) Completes(id string) (r workflows.JoinerResult) {
+func (w *testWorld) Completes(id string) (r workflows.JourneyResult) {
 	w.t.Helper()
-	if r = w.Result(id); r.Outcome != workflows.StageCompleted {
-		w.t.Errorf("outcome %s, want %s", r.Outcome, workflows.StageCompleted)
+	if r = w.Result(id); r.Outcome != jml.StageCompleted {
+		w.t.Errorf("outcome %s, want %s", r.Outcome, jml.StageCompleted)
 	}
 	w.must(nil, w.noLivePass())
 	return r
@@ -319,7 +319,7 @@ func TestTwoOfOneName(t *testing.T) {
 			t.Errorf("the pass of one opens the account of the other: %v", err)
 		}
 		w.Use(e, code)
-		if got := w.Result(ids[i]).Outcome; got != workflows.StageCompleted {
+		if got := w.Result(ids[i]).Outcome; got != jml.StageCompleted {
 			t.Errorf("%s: outcome %s", e.ID, got)
 		}
 	}

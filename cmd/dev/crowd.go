@@ -65,7 +65,7 @@ func (c *crowd) Next() (letter, error) {
 		EmployeeID: id, Status: jml.StatusScheduled, StartDate: c.start, Zone: "Europe/Copenhagen",
 		GivenName: e.Given, FamilyName: e.Family, UPN: e.UPN, PersonalMail: e.Mail, ObservedAt: time.Now().UTC(),
 	})
-	return letter{ID: "msg_" + id, Joiner: workflows.JoinerID(sourceCanonical, c.refs.Ref(sourceCanonical, id)), Body: body}, err
+	return letter{ID: "msg_" + id, Joiner: workflows.JourneyID(jml.KindJoiner, sourceCanonical, c.refs.Ref(sourceCanonical, id)), Body: body}, err
 }
 
 // Letters invents n new employees.

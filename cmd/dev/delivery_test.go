@@ -184,7 +184,7 @@ func TestChannelHangs(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 	w.Use(free, code)
-	if got := w.Result(id).Outcome; got != workflows.StageCompleted {
+	if got := w.Result(id).Outcome; got != jml.StageCompleted {
 		t.Errorf("outcome %s", got)
 	}
 	hang.Remove()
@@ -192,7 +192,7 @@ func TestChannelHangs(t *testing.T) {
 		// By phone or, for whom that was tried too often, at the desk.
 		w.Eventually(3*time.Minute, "the others have their codes", func() error {
 			v, err := w.PassView(e)
-			if err == nil && v.Stage != workflows.StageInvited {
+			if err == nil && v.Stage != jml.StageInvited {
 				err = errors.New("stage " + string(v.Stage))
 			}
 			return err

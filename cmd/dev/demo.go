@@ -20,6 +20,7 @@ import (
 
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/entrasim"
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -363,7 +364,7 @@ func (d *demo) seeCompleted(ctx context.Context) error {
 			return "", err
 		}
 		var shown struct {
-			Result *workflows.JoinerResult `json:"result"`
+			Result *workflows.JourneyResult `json:"result"`
 		}
 		if err := json.Unmarshal(out, &shown); err != nil {
 			return "", giveUp{err}
@@ -371,7 +372,7 @@ func (d *demo) seeCompleted(ctx context.Context) error {
 		if shown.Result == nil {
 			return "", errors.New("no result yet")
 		}
-		if r := shown.Result; r.Outcome != workflows.StageCompleted || r.Pass == nil || r.Pass.Revoked == nil || r.Pass.Registered == nil {
+		if r := shown.Result; r.Outcome != jml.StageCompleted || r.Pass == nil || r.Pass.Revoked == nil || r.Pass.Registered == nil {
 			return "", giveUp{fmt.Errorf("outcome %s, pass %+v", r.Outcome, r.Pass)}
 		}
 		return "firstpass show " + ref, nil
@@ -476,8 +477,8 @@ func (d *demo) stage() string {
 	if err != nil {
 		return ""
 	}
-	answer, err := d.client.QueryWorkflow(ctx, id, "", workflows.QueryJoiner)
-	var v workflows.JoinerView
+	answer, err := d.client.QueryWorkflow(ctx, id, "", workflows.QueryJourney)
+	var v workflows.JourneyView
 	if err != nil || answer.Get(&v) != nil {
 		return ""
 	}

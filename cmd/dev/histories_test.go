@@ -35,7 +35,7 @@ func TestJourneys(t *testing.T) {
 	journeys := map[string]struct {
 		world   worldOptions
 		play    func(*testWorld) (joiner string)
-		outcome workflows.Stage
+		outcome jml.Stage
 	}{
 		"completed": {
 			play: func(w *testWorld) string {
@@ -44,19 +44,19 @@ func TestJourneys(t *testing.T) {
 				w.Nudge(w.Person)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"user-late": {
 			world: worldOptions{People: firstPeople()[1:2]}, // somebody else
 			play: func(w *testWorld) string {
 				w.Person = firstPeople()[0]
 				id := w.Post(w.Joiner(w.Person, 3*time.Second))
-				w.WaitFor(id, time.Minute, "blocked", func(v workflows.JoinerView) bool { return v.Block != nil })
+				w.WaitFor(id, time.Minute, "blocked", func(v workflows.JourneyView) bool { return v.Block != nil })
 				w.must(w.Hire(w.Person))
 				w.Onboard(w.Person)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"create-reply-lost": {
 			play: func(w *testWorld) string {
@@ -65,7 +65,7 @@ func TestJourneys(t *testing.T) {
 				w.Onboard(w.Person)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"mail-refused": {
 			play: func(w *testWorld) string {
@@ -74,7 +74,7 @@ func TestJourneys(t *testing.T) {
 				w.Onboard(w.Person)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"start-moved": {
 			play: func(w *testWorld) string {
@@ -87,7 +87,7 @@ func TestJourneys(t *testing.T) {
 				w.must(w.Tenant.Register(s, entrasim.Method{Kind: entrasim.KindFIDO2}))
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"contact-held": {
 			play: func(w *testWorld) string {
@@ -101,7 +101,7 @@ func TestJourneys(t *testing.T) {
 				w.Nudge(w.Person)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"hr-cancelled": {
 			play: func(w *testWorld) string {
@@ -111,18 +111,18 @@ func TestJourneys(t *testing.T) {
 				r.Left = true
 				return w.Post(r)
 			},
-			outcome: workflows.StageCancelled,
+			outcome: jml.StageCancelled,
 		},
 		"operator-revoked": {
 			play: func(w *testWorld) string {
 				id := w.Post(w.Joiner(w.Person, time.Hour))
-				w.WaitFor(id, time.Minute, "a pass", func(v workflows.JoinerView) bool { return v.PassID != "" })
+				w.WaitFor(id, time.Minute, "a pass", func(v workflows.JourneyView) bool { return v.PassID != "" })
 				if _, says, code := w.Command("revoke", id, "--reason", "test", "--actor", "operator"); code != 0 {
 					w.t.Fatal(says)
 				}
 				return id
 			},
-			outcome: workflows.StageRevoked,
+			outcome: jml.StageRevoked,
 		},
 		"temporal-cancelled": {
 			play: func(w *testWorld) string {
@@ -131,14 +131,14 @@ func TestJourneys(t *testing.T) {
 				w.must(nil, w.Client.CancelWorkflow(w.t.Context(), id, ""))
 				return id
 			},
-			outcome: workflows.StageCancelled,
+			outcome: jml.StageCancelled,
 		},
 		"timed-out": {
 			world: worldOptions{Profile: func(p *profileSettings) { p.Timeout = 5 * time.Second }},
 			play: func(w *testWorld) string {
 				return w.Post(w.Joiner(w.Person, 2*time.Second))
 			},
-			outcome: workflows.StageTimedOut,
+			outcome: jml.StageTimedOut,
 		},
 		"collected": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -147,7 +147,7 @@ func TestJourneys(t *testing.T) {
 				w.collectAndUse(id, 1)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"vouched": {
 			world: worldOptions{Cohort: cohortVouched},
@@ -156,7 +156,7 @@ func TestJourneys(t *testing.T) {
 				w.collectAndUse(id, 1)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"locked": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -166,7 +166,7 @@ func TestJourneys(t *testing.T) {
 				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
 				return id
 			},
-			outcome: workflows.StageCancelled,
+			outcome: jml.StageCancelled,
 		},
 		"repudiated": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -179,7 +179,7 @@ func TestJourneys(t *testing.T) {
 				w.Do("cancel", ref, "--reason", "test")
 				return id
 			},
-			outcome: workflows.StageCancelled,
+			outcome: jml.StageCancelled,
 		},
 		"undeliverable": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -191,7 +191,7 @@ func TestJourneys(t *testing.T) {
 				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
 				return id
 			},
-			outcome: workflows.StageCancelled,
+			outcome: jml.StageCancelled,
 		},
 		// The page closed and the pass was not used: the employee asks for
 		// another one.
@@ -215,7 +215,7 @@ func TestJourneys(t *testing.T) {
 				w.collectAndUse(id, 2)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"reissued": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -226,7 +226,7 @@ func TestJourneys(t *testing.T) {
 				w.collectAndUse(id, 2)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"sms-bounced": {
 			world: worldOptions{Cohort: cohortPickup},
@@ -239,7 +239,7 @@ func TestJourneys(t *testing.T) {
 				w.Use(w.Person, code)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"split": {
 			world: worldOptions{Cohort: cohortSplit},
@@ -249,7 +249,7 @@ func TestJourneys(t *testing.T) {
 				w.Use(w.Person, first+second)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"reminded": {
 			world: worldOptions{Cohort: cohortPickup, Profile: func(p *profileSettings) {
@@ -267,14 +267,14 @@ func TestJourneys(t *testing.T) {
 				w.collectAndUse(id, 1)
 				return id
 			},
-			outcome: workflows.StageCompleted,
+			outcome: jml.StageCompleted,
 		},
 		"skipped": {
 			play: func(w *testWorld) string {
 				w.must(w.Tenant.AddMethod(w.User(w.Person).ID, entrasim.Method{Kind: entrasim.KindFIDO2}))
 				return w.Post(w.Joiner(w.Person, time.Hour))
 			},
-			outcome: workflows.StageSkipped,
+			outcome: jml.StageSkipped,
 		},
 	}
 	for name, j := range journeys {

@@ -66,8 +66,8 @@ func TestKillFirstpass(t *testing.T) {
 				w.must(w.Tenant.Register(s, entrasim.Method{Kind: entrasim.KindFIDO2}))
 				w.Nudge(w.Person)
 			}
-			if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-				t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+			if got := w.Result(id).Outcome; got != jml.StageCompleted {
+				t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 			}
 			if n := w.Tenant.PassLive(w.User(w.Person).ID); n != 0 {
 				t.Errorf("%d passes are live", n)
@@ -91,7 +91,7 @@ func TestTerminated(t *testing.T) {
 		w := newWorld(t, worldOptions{})
 		id := w.Post(w.Joiner(w.Person, time.Hour))
 		w.Passcode(w.Person, 1)
-		w.WaitFor(id, time.Minute, "a pass", func(v workflows.JoinerView) bool { return v.PassID != "" })
+		w.WaitFor(id, time.Minute, "a pass", func(v workflows.JourneyView) bool { return v.PassID != "" })
 		w.must(nil, w.Client.TerminateWorkflow(t.Context(), id, "", "test"))
 		w.Eventually(time.Minute, "the pass is gone", w.noLivePass)
 	})
@@ -105,8 +105,8 @@ func TestTerminated(t *testing.T) {
 		code := w.Passcode(w.Person, 2)
 		s := w.SignIn(w.Person, code)
 		w.must(w.Tenant.Register(s, entrasim.Method{Kind: entrasim.KindFIDO2}))
-		if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-			t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+		if got := w.Result(id).Outcome; got != jml.StageCompleted {
+			t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 		}
 	})
 }
@@ -119,15 +119,15 @@ func TestTwoSourcesOneUser(t *testing.T) {
 	first := w.Post(w.Joiner(w.Person, 6*time.Second))
 	w.Passcode(w.Person, 1)
 	second := w.PostAs(sourceCanonical, w.Joiner(w.Person, 6*time.Second))
-	w.WaitFor(second, time.Minute, "blocked", func(v workflows.JoinerView) bool {
+	w.WaitFor(second, time.Minute, "blocked", func(v workflows.JourneyView) bool {
 		return v.Block != nil && v.Block.Reason == jml.ReasonPassHeldElsewhere
 	})
 	w.Onboard(w.Person)
-	if got := w.Result(first).Outcome; got != workflows.StageCompleted {
-		t.Errorf("first: %s, want %s", got, workflows.StageCompleted)
+	if got := w.Result(first).Outcome; got != jml.StageCompleted {
+		t.Errorf("first: %s, want %s", got, jml.StageCompleted)
 	}
-	if got := w.Result(second).Outcome; got != workflows.StageSkipped {
-		t.Errorf("second: %s, want %s", got, workflows.StageSkipped)
+	if got := w.Result(second).Outcome; got != jml.StageSkipped {
+		t.Errorf("second: %s, want %s", got, jml.StageSkipped)
 	}
 	if n := len(w.Mailbox.MailsTo(w.Person.Mail)); n != 1 {
 		t.Errorf("%d mails, want 1", n)

@@ -51,8 +51,8 @@ func TestTemporalAway(t *testing.T) {
 	for i, e := range firstPeople()[:2] {
 		w.Onboard(e)
 		id := []string{underWay, w.JoinerID(sourceBambooHR, e.ID)}[i]
-		if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-			t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+		if got := w.Result(id).Outcome; got != jml.StageCompleted {
+			t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 		}
 	}
 }
@@ -64,14 +64,14 @@ func TestMailRefused(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	refusal := w.Mailbox.Inject(fault.Fault{Status: http.StatusForbidden, Times: -1, Probes: true})
 	id := w.Post(w.Joiner(w.Person, time.Second))
-	w.WaitFor(id, time.Minute, "blocked", func(v workflows.JoinerView) bool {
+	w.WaitFor(id, time.Minute, "blocked", func(v workflows.JourneyView) bool {
 		return v.Block != nil && v.Block.Reason == jml.ReasonMessageRefused
 	})
 	w.Eventually(10*time.Second, "no pass", w.noLivePass)
 	refusal.Remove()
 	w.Onboard(w.Person)
-	if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-		t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+	if got := w.Result(id).Outcome; got != jml.StageCompleted {
+		t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 	}
 }
 
@@ -89,8 +89,8 @@ func TestMailUnavailable(t *testing.T) {
 	}
 	s := w.SignIn(w.Person, code)
 	w.must(w.Tenant.Register(s, entrasim.Method{Kind: entrasim.KindFIDO2}))
-	if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-		t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+	if got := w.Result(id).Outcome; got != jml.StageCompleted {
+		t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 	}
 }
 
@@ -110,8 +110,8 @@ func TestGraphFaults(t *testing.T) {
 			w.Tenant.MustInject(f)
 			id := w.Post(w.Joiner(w.Person, 3*time.Second))
 			w.Onboard(w.Person)
-			if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-				t.Errorf("outcome %s, want %s", got, workflows.StageCompleted)
+			if got := w.Result(id).Outcome; got != jml.StageCompleted {
+				t.Errorf("outcome %s, want %s", got, jml.StageCompleted)
 			}
 			w.must(nil, w.noLivePass())
 		})
@@ -134,7 +134,7 @@ func TestHRSaysMore(t *testing.T) {
 		t.Fatalf("older snapshot: %d, %v", status, err)
 	}
 	w.Passcode(w.Person, 1)
-	v := w.WaitFor(id, time.Minute, "a pass for the moved start", func(v workflows.JoinerView) bool { return v.PassID != "" })
+	v := w.WaitFor(id, time.Minute, "a pass for the moved start", func(v workflows.JourneyView) bool { return v.PassID != "" })
 	if d := v.Start.Sub(near.Start).Abs(); d > time.Second {
 		t.Errorf("start %s, want %s", v.Start, near.Start)
 	}
@@ -145,8 +145,8 @@ func TestHRSaysMore(t *testing.T) {
 	gone := near
 	gone.Left = true
 	w.Post(gone)
-	if got := w.Result(id).Outcome; got != workflows.StageCancelled {
-		t.Errorf("outcome %s, want %s", got, workflows.StageCancelled)
+	if got := w.Result(id).Outcome; got != jml.StageCancelled {
+		t.Errorf("outcome %s, want %s", got, jml.StageCancelled)
 	}
 	w.must(nil, w.noLivePass())
 	// What HR repeats of the ended joiner starts no other.
@@ -172,7 +172,7 @@ func TestOperator(t *testing.T) {
 		t.Errorf("check:\n%s", out)
 	}
 	id := w.Post(w.Joiner(w.Person, time.Hour))
-	w.WaitFor(id, time.Minute, "a pass", func(v workflows.JoinerView) bool { return v.PassID != "" })
+	w.WaitFor(id, time.Minute, "a pass", func(v workflows.JourneyView) bool { return v.PassID != "" })
 	w.Passcode(w.Person, 1)
 	ref := workflows.RefOf(id)
 

@@ -357,17 +357,17 @@ func (w *testWorld) Recorded(name, part, prefix string) {
 }
 
 // Blocked waits until a joiner stands still for a reason.
-func (w *testWorld) Blocked(id string, reason jml.BlockReason) workflows.JoinerView {
+func (w *testWorld) Blocked(id string, reason jml.BlockReason) workflows.JourneyView {
 	w.t.Helper()
-	return w.WaitFor(id, 30*time.Second, "blocked: "+string(reason), func(v workflows.JoinerView) bool {
+	return w.WaitFor(id, 30*time.Second, "blocked: "+string(reason), func(v workflows.JourneyView) bool {
 		return v.Block != nil && v.Block.Reason == reason
 	})
 }
 
 // Starting waits until a joiner knows that its employee starts on a day.
-func (w *testWorld) Starting(id, on string) workflows.JoinerView {
+func (w *testWorld) Starting(id, on string) workflows.JourneyView {
 	w.t.Helper()
-	return w.WaitFor(id, 30*time.Second, "starts on "+on, func(v workflows.JoinerView) bool { return v.Facts.StartDate.String() == on })
+	return w.WaitFor(id, 30*time.Second, "starts on "+on, func(v workflows.JourneyView) bool { return v.Facts.StartDate.String() == on })
 }
 
 // Untold fails the test if a text stands in any file of the world, in whatever

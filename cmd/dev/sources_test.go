@@ -113,7 +113,7 @@ func TestSourcesThatCall(t *testing.T) {
 		w.Eventually(30*time.Second, "HR is asked", hr.called("/events/77", 1))
 		notice("77") // while HR is busy
 		id := w.JoinerID("events", "77")
-		v := w.WaitFor(id, time.Minute, "the fetched facts", func(v workflows.JoinerView) bool { return v.Facts.GivenName == w.Person.Given })
+		v := w.WaitFor(id, time.Minute, "the fetched facts", func(v workflows.JourneyView) bool { return v.Facts.GivenName == w.Person.Given })
 		if v.Facts.FamilyName != w.Person.Family || v.Facts.StartDate.String() != tomorrow {
 			t.Errorf("the joiner has other facts than HR: start %s", v.Facts.StartDate)
 		}
@@ -247,7 +247,7 @@ func TestSourcesThatCall(t *testing.T) {
 		if status, answer := w.Ask(http.MethodDelete, users+"/"+scimID, hookSecret, nil); status != http.StatusNoContent {
 			t.Fatalf("delete: %d, %v", status, answer)
 		}
-		if got := w.Result(id); got.Outcome != workflows.StageCancelled || got.Facts.Status != jml.StatusCancelled {
+		if got := w.Result(id); got.Outcome != jml.StageCancelled || got.Facts.Status != jml.StatusCancelled {
 			t.Errorf("outcome %s, status %s", got.Outcome, got.Facts.Status)
 		}
 		if now := w.Trace(id).Run; now != run {

@@ -23,6 +23,7 @@ import (
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/intake"
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -223,7 +224,7 @@ func (w *testWorld) JoinerID(source, employeeID string) string {
 	w.t.Helper()
 	refs, err := intake.LoadRefs(w.Keys.file(refsKey))
 	w.must(nil, err)
-	return workflows.JoinerID(source, refs.Ref(source, employeeID))
+	return workflows.JourneyID(jml.KindJoiner, source, refs.Ref(source, employeeID))
 }
 
 // User is the tenant's object of an employee.
@@ -239,10 +240,10 @@ func (w *testWorld) User(e employee) entrasim.User {
 }
 
 // View asks a joiner.
-func (w *testWorld) View(id string) (v workflows.JoinerView, err error) {
+func (w *testWorld) View(id string) (v workflows.JourneyView, err error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer cancel()
-	answer, err := w.Client.QueryWorkflow(ctx, id, "", workflows.QueryJoiner)
+	answer, err := w.Client.QueryWorkflow(ctx, id, "", workflows.QueryJourney)
 	if err == nil {
 		err = answer.Get(&v)
 	}
@@ -250,7 +251,7 @@ func (w *testWorld) View(id string) (v workflows.JoinerView, err error) {
 }
 
 // WaitFor asks a joiner until what it says is right.
-func (w *testWorld) WaitFor(id string, within time.Duration, what string, right func(workflows.JoinerView) bool) (v workflows.JoinerView) {
+func (w *testWorld) WaitFor(id string, within time.Duration, what string, right func(workflows.JourneyView) bool) (v workflows.JourneyView) {
 	w.t.Helper()
 	w.Eventually(within, what, func() (err error) {
 		if v, err = w.View(id); err == nil && !right(v) {
@@ -262,7 +263,7 @@ func (w *testWorld) WaitFor(id string, within time.Duration, what string, right 
 }
 
 // Result waits until a joiner has closed.
-func (w *testWorld) Result(id string) (r workflows.JoinerResult) {
+func (w *testWorld) Result(id string) (r workflows.JourneyResult) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()

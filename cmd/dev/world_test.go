@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/entrasim"
-	"firstpass.internal/workflows"
+	"firstpass.internal/internal/jml"
 )
 
 // The whole story in a quick form, as each of the sources tells it, within the
@@ -18,8 +18,8 @@ func TestJoinerCompletes(t *testing.T) {
 			id := w.PostAs(source, w.Joiner(w.Person, 4*time.Second))
 			w.Onboard(w.Person)
 			w.Nudge(w.Person)
-			if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-				t.Errorf("outcome: got %s, want %s", got, workflows.StageCompleted)
+			if got := w.Result(id).Outcome; got != jml.StageCompleted {
+				t.Errorf("outcome: got %s, want %s", got, jml.StageCompleted)
 			}
 			user := w.User(w.Person)
 			if got := w.Tenant.PassLive(user.ID); got != 0 {
@@ -55,8 +55,8 @@ func TestWorldGoesOn(t *testing.T) {
 	w.Run()
 	w.Onboard(w.Person)
 	w.Nudge(w.Person)
-	if got := w.Result(id).Outcome; got != workflows.StageCompleted {
-		t.Errorf("outcome: got %s, want %s", got, workflows.StageCompleted)
+	if got := w.Result(id).Outcome; got != jml.StageCompleted {
+		t.Errorf("outcome: got %s, want %s", got, jml.StageCompleted)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"firstpass.internal/config"
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -70,7 +71,7 @@ func (t *target) candidates(cfg *config.Config) ([]string, error) {
 			}
 			r = refs.Ref(s.Name, t.EmployeeID)
 		}
-		ids = append(ids, workflows.JoinerID(s.Name, r))
+		ids = append(ids, workflows.JourneyID(jml.KindJoiner, s.Name, r))
 	}
 	if len(ids) == 0 {
 		return nil, usageError{fmt.Errorf("no source is called %q in the configuration", t.Source)}

@@ -29,7 +29,7 @@ type listCmd struct {
 type listed struct {
 	Ref    string          `json:"ref"`
 	Source string          `json:"source"`
-	Stage  workflows.Stage `json:"stage"`
+	Stage  jml.Stage `json:"stage"`
 	Reason jml.BlockReason `json:"reason,omitempty"`
 	Starts *time.Time      `json:"starts,omitempty"`
 	Name   string          `json:"name,omitempty"`
@@ -69,7 +69,7 @@ func (l *listCmd) query() (string, error) {
 		}
 		parts = append(parts, workflows.AttributeSource+" = '"+l.Source+"'")
 	}
-	if !l.All && !workflows.Stage(l.Stage).Closed() {
+	if !l.All && !jml.Stage(l.Stage).Closed() {
 		parts = append(parts, "ExecutionStatus = 'Running'")
 	}
 	return strings.Join(parts, " AND "), nil

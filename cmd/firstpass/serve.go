@@ -21,6 +21,7 @@ import (
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/invitation"
+	"firstpass.internal/internal/profile"
 	"firstpass.internal/worker"
 )
 
@@ -231,10 +232,15 @@ func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Clie
 	if err != nil {
 		return nil, err
 	}
+	rules, err := profile.New(cfg, time.Now)
+	if err != nil {
+		return nil, configError(err)
+	}
 	acts, err := activities.New(activities.Config{
 		Directory:   directory,
 		Sender:      sender,
 		Invitations: invitations,
+		Profiles:    rules,
 		Desks:       desks(cfg),
 		Audit:       trail,
 		Checkpoints: worker.NewCheckpoints(temporal),

@@ -31,9 +31,9 @@ type showCmd struct {
 type shown struct {
 	WorkflowID string                  `json:"workflow_id"`
 	Status     string                  `json:"status"` // Temporal's word for the run
-	Joiner     workflows.JoinerView    `json:"joiner"`
+	Joiner     workflows.JourneyView    `json:"joiner"`
 	Pass       *workflows.PassView     `json:"pass,omitempty"`
-	Result     *workflows.JoinerResult `json:"result,omitempty"`
+	Result     *workflows.JourneyResult `json:"result,omitempty"`
 }
 
 // Run implements the command.
@@ -46,12 +46,12 @@ func (s *showCmd) Run(ctx context.Context, env *environment) error {
 	out := shown{WorkflowID: id, Status: status.String()}
 	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		// The result needs no worker.
-		var result workflows.JoinerResult
+		var result workflows.JourneyResult
 		if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
 			return temporalError("read the result of "+id, err)
 		}
 		out.Result = &result
-		out.Joiner = workflows.JoinerView{Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass}
+		out.Joiner = workflows.JourneyView{Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass}
 	} else if out.Joiner, err = ask(ctx, c, id); err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func (s *showCmd) Run(ctx context.Context, env *environment) error {
 
 // ask queries a joiner. Only this way are names and addresses shown: they rest
 // encrypted, and a worker with the key must answer.
-func ask(ctx context.Context, c client.Client, id string) (workflows.JoinerView, error) {
+func ask(ctx context.Context, c client.Client, id string) (workflows.JourneyView, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	var v workflows.JoinerView
-	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryJoiner)
+	var v workflows.JourneyView
+	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryJourney)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return v, hinted{errors.New("no worker answered for " + id), "is firstpass serve running?"}
@@ -102,7 +102,7 @@ func (s shown) text(w io.Writer) {
 		{"Department", j.Facts.Department},
 		{"Gives up", stamp(j.Deadline)},
 	}
-	if j.Stage == workflows.StageScheduled {
+	if j.Stage == jml.StageScheduled {
 		fields = append(fields, field{"Issues at", stamp(j.IssueAt)})
 	}
 	if j.User != nil {

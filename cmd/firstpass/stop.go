@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
 
@@ -27,17 +28,17 @@ type cancelCmd struct{ ending }
 
 // Run implements the command.
 func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
-	return c.end(ctx, env, workflows.StageCancelled)
+	return c.end(ctx, env, jml.StageCancelled)
 }
 
 type revokeCmd struct{ ending }
 
 // Run implements the command.
 func (c *revokeCmd) Run(ctx context.Context, env *environment) error {
-	return c.end(ctx, env, workflows.StageRevoked)
+	return c.end(ctx, env, jml.StageRevoked)
 }
 
-func (e *ending) end(ctx context.Context, env *environment, outcome workflows.Stage) error {
+func (e *ending) end(ctx context.Context, env *environment, outcome jml.Stage) error {
 	c, id, status, err := e.open(ctx, env)
 	if err != nil {
 		return err
@@ -52,8 +53,8 @@ func (e *ending) end(ctx context.Context, env *environment, outcome workflows.St
 	waiting, cancel := context.WithTimeout(ctx, e.Wait)
 	defer cancel()
 	env.progress("asked %s to end; waiting until any pass is confirmed gone", workflows.RefOf(id))
-	var result workflows.JoinerResult
-	err = update(waiting, c, id, workflows.UpdateStop, workflows.StopRequest{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}, &result)
+	var result workflows.JourneyResult
+	err = update(waiting, c, id, workflows.UpdateStop, jml.Stop{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}, &result)
 	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
 		return hinted{fmt.Errorf("not confirmed within %s; the joiner goes on ending by itself", e.Wait),
 			"firstpass show " + workflows.RefOf(id) + " tells how far it is; if nothing moves, is firstpass serve running?"}

@@ -32,6 +32,12 @@ const (
 	EventPassGone         Event = "pass.gone"         // reading back showed it is gone
 	EventMessageSend      Event = "message.send"      // a message without a passcode is about to go to a channel
 	EventJoinerClosed     Event = "joiner.closed"     // a journey ended
+	EventMoverClosed      Event = "mover.closed"      //
+	EventRecoveryClosed   Event = "recovery.closed"   //
+	EventStagingClosed    Event = "staging.closed"    //
+	EventMethodRemove     Event = "method.remove"     // a method is about to be deleted
+	EventMethodGone       Event = "method.gone"       // reading back showed it is gone
+	EventSessionsEnd      Event = "sessions.end"      // a user is about to be signed out everywhere
 
 	EventContactApproved   Event = "contact.approved"   // a changed address is about to be let through
 	EventContactRejected   Event = "contact.rejected"   // or refused

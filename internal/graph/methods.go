@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,11 +38,70 @@ func (c *Client) Methods(ctx context.Context, userID string) ([]jml.Method, erro
 			if m == nil {
 				return bad("emptyReply")
 			}
-			out = append(out, jml.Method{ID: deref(m.GetId()), Kind: methodKind(deref(m.GetOdataType())), CreatedAt: created(m)})
+			out = append(out, method(m))
 		}
 		return nil
 	})
 	return out, err
+}
+
+func method(m models.AuthenticationMethodable) jml.Method {
+	out := jml.Method{ID: deref(m.GetId()), Kind: methodKind(deref(m.GetOdataType())), CreatedAt: created(m)}
+	switch v := m.(type) {
+	case models.Fido2AuthenticationMethodable:
+		out.AAGUID = strings.ToLower(deref(v.GetAaGuid()))
+	case models.TemporaryAccessPassAuthenticationMethodable:
+		out.Reason = deref(v.GetMethodUsabilityReason())
+	}
+	return out
+}
+
+// DeleteMethod deletes a method. It returns nil if the method is not there.
+// Permission: UserAuthenticationMethod.ReadWrite.All; or the ReadWrite.All of
+// the kind, such as UserAuthMethod-Passkey.ReadWrite.All.
+func (c *Client) DeleteMethod(ctx context.Context, userID string, m jml.Method) error {
+	const op = "delete method"
+	if !guid.MatchString(userID) || m.ID == "" {
+		return refuse(op, "badUserID", "")
+	}
+	if !slices.Contains(jml.Removable(), m.Kind) {
+		return refuse(op, "badMethodKind", "")
+	}
+	_, err := c.do(ctx, op, func(ctx context.Context) error {
+		b := c.users().ByUserId(userID).Authentication()
+		switch m.Kind {
+		case jml.MethodFIDO2:
+			return b.Fido2Methods().ByFido2AuthenticationMethodId(m.ID).Delete(ctx, nil)
+		case jml.MethodWindowsHello:
+			return b.WindowsHelloForBusinessMethods().ByWindowsHelloForBusinessAuthenticationMethodId(m.ID).Delete(ctx, nil)
+		case jml.MethodPlatform:
+			return b.PlatformCredentialMethods().ByPlatformCredentialAuthenticationMethodId(m.ID).Delete(ctx, nil)
+		case jml.MethodAuthenticator:
+			return b.MicrosoftAuthenticatorMethods().ByMicrosoftAuthenticatorAuthenticationMethodId(m.ID).Delete(ctx, nil)
+		case "phone":
+			return b.PhoneMethods().ByPhoneAuthenticationMethodId(m.ID).Delete(ctx, nil)
+		}
+		return b.SoftwareOathMethods().BySoftwareOathAuthenticationMethodId(m.ID).Delete(ctx, nil)
+	})
+	var f *jml.Fault
+	if errors.As(err, &f) && f.Kind == jml.FaultNotFound {
+		return nil
+	}
+	return err
+}
+
+// EndSessions signs the user out everywhere, within minutes: it invalidates the
+// refresh tokens. Permission: User.RevokeSessions.All.
+func (c *Client) EndSessions(ctx context.Context, userID string) error {
+	const op = "end sessions"
+	if !guid.MatchString(userID) {
+		return refuse(op, "badUserID", "")
+	}
+	_, err := c.do(ctx, op, func(ctx context.Context) error {
+		_, err := c.users().ByUserId(userID).RevokeSignInSessions().PostAsRevokeSignInSessionsPostResponse(ctx, nil)
+		return err
+	})
+	return err
 }
 
 func methodKind(odataType string) jml.MethodKind {

@@ -29,8 +29,9 @@ func (c *Client) FindUsers(ctx context.Context, m jml.Match) ([]jml.User, error)
 		res, err := c.users().Get(ctx, &users.UsersRequestBuilderGetRequestConfiguration{
 			QueryParameters: &users.UsersRequestBuilderGetQueryParameters{
 				Filter: &filter,
-				Select: []string{"id", "userPrincipalName", "accountEnabled", "userType", "creationType", "externalUserState", "identities"},
-				Top:    &two,
+				Select: []string{"id", "userPrincipalName", "accountEnabled", "userType", "creationType", "externalUserState", "identities",
+					"department", "jobTitle", "country", "employeeType", "companyName"},
+				Top: &two,
 			}})
 		if err != nil {
 			return err
@@ -50,7 +51,9 @@ func (c *Client) FindUsers(ctx context.Context, m jml.Match) ([]jml.User, error)
 			return nil, &jml.Fault{System: system, Op: op, Kind: jml.FaultUnavailable, Code: "badUserID"}
 		}
 		out = append(out, jml.User{ID: *u.GetId(), UPN: deref(u.GetUserPrincipalName()),
-			Enabled: deref(u.GetAccountEnabled()), External: external(u)})
+			Enabled: deref(u.GetAccountEnabled()), External: external(u), Guest: strings.EqualFold(deref(u.GetUserType()), "Guest"),
+			Department: deref(u.GetDepartment()), JobTitle: deref(u.GetJobTitle()), Country: deref(u.GetCountry()),
+			EmployeeType: deref(u.GetEmployeeType()), Company: deref(u.GetCompanyName())})
 	}
 	return out, nil
 }

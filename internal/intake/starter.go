@@ -114,7 +114,7 @@ func (s *Starter) Introduce(ctx context.Context, source string, profile jml.Prof
 
 func (s *Starter) delivery(source string, profile jml.Profile, snap jml.Snapshot) delivery {
 	ref := s.cfg.Refs.Ref(source, snap.EmployeeID)
-	return delivery{s.cfg, source, profile, snap, ref, workflows.JoinerID(source, ref)}
+	return delivery{s.cfg, source, profile, snap, ref, workflows.JourneyID(jml.KindJoiner, source, ref)}
 }
 
 // Start is Deliver for an operator. With again, a joiner is started even if one
@@ -187,7 +187,7 @@ func (s *Starter) Notify(ctx context.Context, source, key string, n workflows.No
 // signal brings the snapshot to a running joiner; absent says why there need
 // not be one.
 func (d delivery) signal(ctx context.Context, absent string) (Outcome, error) {
-	err := d.cfg.Client.SignalWorkflow(ctx, d.id, "", workflows.SignalFacts, d.snap)
+	err := d.cfg.Client.SignalWorkflow(ctx, d.id, "", workflows.SignalFacts, workflows.Facts{Snapshot: d.snap})
 	var none *serviceerror.NotFound
 	switch {
 	case errors.As(err, &none):
@@ -202,15 +202,15 @@ func (d delivery) signal(ctx context.Context, absent string) (Outcome, error) {
 // reuse allows it. The reuse policy is given every time: Temporal's default
 // would start a second journey after each one that ended.
 func (d delivery) start(ctx context.Context, at time.Time, reuse enumspb.WorkflowIdReusePolicy, as OutcomeKind) (Outcome, error) {
-	_, err := d.cfg.Client.SignalWithStartWorkflow(ctx, d.id, workflows.SignalFacts, d.snap, d.options(at, reuse), workflows.TypeJoiner, d.input())
+	_, err := d.cfg.Client.SignalWithStartWorkflow(ctx, d.id, workflows.SignalFacts, workflows.Facts{Snapshot: d.snap}, d.options(at, reuse), workflows.TypeJoiner, d.input())
 	if err != nil {
 		return Outcome{}, d.unavailable("signal with start", err)
 	}
 	return d.outcome(as, ""), nil
 }
 
-func (d delivery) input() workflows.JoinerInput {
-	return workflows.JoinerInput{Ref: d.ref, Source: d.source, Profile: d.profile}
+func (d delivery) input() workflows.JourneyInput {
+	return workflows.JourneyInput{Ref: d.ref, Source: d.source, Profile: d.profile}
 }
 
 func (d delivery) options(at time.Time, reuse enumspb.WorkflowIdReusePolicy) client.StartWorkflowOptions {
@@ -220,7 +220,7 @@ func (d delivery) options(at time.Time, reuse enumspb.WorkflowIdReusePolicy) cli
 		// Set here and not by the workflow: each change there is an action of its
 		// own.
 		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage).ValueSet(string(workflows.StageScheduled)),
+			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage).ValueSet(string(jml.StageScheduled)),
 			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(d.source),
 			temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts).ValueSet(at),
 		),
@@ -234,7 +234,7 @@ func (d delivery) isNews(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, resultWait)
 	defer cancel()
 	var (
-		last   workflows.JoinerResult
+		last   workflows.JourneyResult
 		failed *temporal.WorkflowExecutionError
 		none   *serviceerror.NotFound
 	)

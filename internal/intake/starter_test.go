@@ -21,12 +21,12 @@ import (
 type fakeClient struct {
 	running bool
 	closed  bool                   // a run ended
-	result  workflows.JoinerResult // of it
+	result  workflows.JourneyResult // of it
 	getErr  error                  // what reading it answers
 	fail    error                  // what everything answers
 	calls   []string
 	options client.StartWorkflowOptions
-	input   workflows.JoinerInput
+	input   workflows.JourneyInput
 	args    []jml.Snapshot
 }
 
@@ -43,7 +43,7 @@ func (f *fakeClient) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOp
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("there", "", "")
 	}
 	f.running = true
-	f.options, f.input = o, args[0].(workflows.JoinerInput)
+	f.options, f.input = o, args[0].(workflows.JourneyInput)
 	f.args = append(f.args, *f.input.Facts)
 	return nil, nil
 }
@@ -61,7 +61,7 @@ func (f *fakeClient) SignalWithStartWorkflow(_ context.Context, id, signal strin
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("closed", "", "")
 	}
 	f.running = true
-	f.options, f.input = o, args[0].(workflows.JoinerInput)
+	f.options, f.input = o, args[0].(workflows.JourneyInput)
 	f.args = append(f.args, arg.(jml.Snapshot))
 	return nil, nil
 }
@@ -93,7 +93,7 @@ func (r fakeRun) Get(ctx context.Context, v any) error {
 		return errors.New("no deadline")
 	}
 	if r.f.getErr == nil {
-		*v.(*workflows.JoinerResult) = r.f.result
+		*v.(*workflows.JourneyResult) = r.f.result
 	}
 	return r.f.getErr
 }
@@ -120,7 +120,7 @@ func seen(at time.Duration) func(*jml.Snapshot) {
 // TestIntroduce: whoever is not known is started plainly, and where a joiner is
 // there all the same, the snapshot goes the usual way.
 func TestIntroduce(t *testing.T) {
-	ended := fakeClient{closed: true, result: workflows.JoinerResult{Outcome: workflows.StageCompleted, Facts: facts()}}
+	ended := fakeClient{closed: true, result: workflows.JourneyResult{Outcome: jml.StageCompleted, Facts: facts()}}
 	for _, tc := range []struct {
 		name  string
 		c     fakeClient
@@ -156,7 +156,7 @@ func TestIntroduce(t *testing.T) {
 func TestStarter(t *testing.T) {
 	away := serviceerror.NewUnavailable("no connection")
 	ended := func(s jml.Snapshot) fakeClient {
-		return fakeClient{closed: true, result: workflows.JoinerResult{Outcome: workflows.StageCompleted, Facts: s}}
+		return fakeClient{closed: true, result: workflows.JourneyResult{Outcome: jml.StageCompleted, Facts: s}}
 	}
 	failed := fakeClient{closed: true, getErr: &temporal.WorkflowExecutionError{}}
 	for _, tc := range []struct {
@@ -207,14 +207,14 @@ func TestStarter(t *testing.T) {
 				return
 			}
 			ref := refs(t).Ref("hr", "E-1")
-			if err != nil || out.Kind != tc.want || out.Ref != ref || out.WorkflowID != workflows.JoinerID("hr", ref) {
+			if err != nil || out.Kind != tc.want || out.Ref != ref || out.WorkflowID != workflows.JourneyID(jml.KindJoiner, "hr", ref) {
 				t.Fatalf("outcome %+v, %v", out, err)
 			}
 			if (tc.want == OutcomeIgnored || tc.want == OutcomeUnchanged) != (out.Why != "") {
 				t.Errorf("why = %q", out.Why)
 			}
 			if strings.HasSuffix(tc.calls, "start") {
-				if d := cmp.Diff(workflows.JoinerInput{Ref: ref, Source: "hr", Profile: p}, c.input); d != "" {
+				if d := cmp.Diff(workflows.JourneyInput{Ref: ref, Source: "hr", Profile: p}, c.input); d != "" {
 					t.Error(d)
 				}
 				starts, _ := c.options.TypedSearchAttributes.GetTime(temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts))

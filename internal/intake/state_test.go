@@ -49,16 +49,16 @@ type story struct {
 	next    int
 	env     *testsuite.TestWorkflowEnvironment // of the joiner that runs; nil: none
 	start   *jml.Snapshot                      // what a new one begins with
-	input   workflows.JoinerInput
+	input   workflows.JourneyInput
 	runs    int
-	result  *workflows.JoinerResult // of the last one that ended
+	result  *workflows.JourneyResult // of the last one that ended
 	outcome ending
 }
 
 // ending is what a story comes to.
 type ending struct {
 	Running bool
-	Stage   workflows.Stage
+	Stage   jml.Stage
 	Facts   jml.Snapshot
 	Start   time.Time
 }
@@ -124,11 +124,11 @@ func (s *story) run() {
 	over := false
 	env.RegisterDelayedCallback(func() {
 		over = true
-		v, err := env.QueryWorkflow(workflows.QueryJoiner)
+		v, err := env.QueryWorkflow(workflows.QueryJourney)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		var view workflows.JoinerView
+		var view workflows.JourneyView
 		if err := v.Get(&view); err != nil {
 			s.t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func (s *story) run() {
 	if over {
 		return
 	}
-	var result workflows.JoinerResult
+	var result workflows.JourneyResult
 	if err := env.GetWorkflowResult(&result); err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func (s *story) ExecuteWorkflow(_ context.Context, _ client.StartWorkflowOptions
 	if s.env != nil || s.runs > 0 || s.start != nil {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("there", "", "")
 	}
-	s.input = args[0].(workflows.JoinerInput)
+	s.input = args[0].(workflows.JourneyInput)
 	s.start = s.input.Facts
 	return nil, nil
 }
@@ -165,7 +165,7 @@ func (s *story) SignalWithStartWorkflow(_ context.Context, _, _ string, arg any,
 	case s.runs > 0 && o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE:
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("closed", "", "")
 	default:
-		s.start, s.input = &snap, args[0].(workflows.JoinerInput)
+		s.start, s.input = &snap, args[0].(workflows.JourneyInput)
 	}
 	return nil, nil
 }
@@ -184,11 +184,11 @@ func (s *story) GetWorkflow(context.Context, string, string) client.WorkflowRun 
 
 type ended struct {
 	client.WorkflowRun
-	result *workflows.JoinerResult
+	result *workflows.JourneyResult
 }
 
 func (e ended) Get(_ context.Context, v any) error {
-	*v.(*workflows.JoinerResult) = *e.result
+	*v.(*workflows.JourneyResult) = *e.result
 	return nil
 }
 

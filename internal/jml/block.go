@@ -32,6 +32,14 @@ const (
 	ReasonPickupLocked          BlockReason = "pickupLocked"
 	ReasonRepudiated            BlockReason = "repudiated"
 	ReasonReissueCap            BlockReason = "reissueCap"
+	ReasonProfileMissing        BlockReason = "profileMissing"
+	ReasonProfileAmbiguous      BlockReason = "profileAmbiguous"
+	ReasonFactsContradict       BlockReason = "factsContradict"
+	ReasonLateHire              BlockReason = "lateHire"
+	ReasonUserReplaced          BlockReason = "userReplaced"
+	ReasonUsedUp                BlockReason = "usedUp"
+	ReasonUsedByLeaver          BlockReason = "usedByLeaver"
+	ReasonRemovalDenied         BlockReason = "removalDenied"
 	ReasonInternal              BlockReason = "internal"
 )
 
@@ -43,7 +51,9 @@ func Reasons() []BlockReason {
 		ReasonPassHeldElsewhere, ReasonNoRecipient, ReasonMessageRefused, ReasonChannelUnavailable, ReasonPermissionMissing,
 		ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUnknownRefusal, ReasonPassLost,
 		ReasonContactHeld, ReasonVanished,
-		ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap, ReasonInternal,
+		ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap,
+		ReasonProfileMissing, ReasonProfileAmbiguous, ReasonFactsContradict, ReasonLateHire, ReasonUserReplaced,
+		ReasonUsedUp, ReasonUsedByLeaver, ReasonRemovalDenied, ReasonInternal,
 	}
 }
 
@@ -54,6 +64,8 @@ func HoldBlock(h Hold) *Block {
 		return Blocked(ReasonContactHeld, "")
 	case HoldVanished:
 		return Blocked(ReasonVanished, "")
+	case HoldContradiction:
+		return Blocked(ReasonFactsContradict, "")
 	}
 	return nil
 }
@@ -83,7 +95,8 @@ func (b Block) String() string {
 // from HR or an operator's word ends such a block.
 func (r BlockReason) NeedsSomebody() bool {
 	switch r {
-	case ReasonContactHeld, ReasonVanished, ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap:
+	case ReasonContactHeld, ReasonVanished, ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap,
+		ReasonFactsContradict, ReasonLateHire:
 		return true
 	}
 	return false
@@ -141,6 +154,22 @@ func advice(r BlockReason) string {
 		return "The employee says that somebody else collected or asked for the pass; it has been revoked. Treat it as an incident: look at the sign-ins of this user, speak to the employee by a way you know of old, then firstpass reissue REF or firstpass cancel."
 	case ReasonReissueCap:
 		return "This employee has had as many passes as the profile allows. Find out why they don't help, then: firstpass cancel, and start anew."
+	case ReasonProfileMissing:
+		return "No profile's rule is true for this employee, and the source names none. Add a rule, or a profile to the source; Firstpass asks the rules again by itself."
+	case ReasonProfileAmbiguous:
+		return "The rules of more than one profile are true for this employee. Make them exclude each other; Firstpass asks the rules again by itself."
+	case ReasonFactsContradict:
+		return "Two sources say different things of one employee. Correct one of them, or cancel the journey of the wrong source."
+	case ReasonLateHire:
+		return "HR told of this employee after the start, and the profile makes no pass then (late: block). Have HR correct the start, or cancel."
+	case ReasonUserReplaced:
+		return "The Entra user is another object than before: the account was deleted and made anew. The old pass is gone with it. Nothing to do: Firstpass goes on with the new one."
+	case ReasonUsedUp:
+		return "The pass was used, and nothing was registered within the time that Entra gives. Speak to the employee, then: firstpass reissue REF."
+	case ReasonUsedByLeaver:
+		return "The hire was called off or the employee left after the pass had been used: somebody signed in with it. Look at the sign-ins and methods of this user, and disable the account if it is not."
+	case ReasonRemovalDenied:
+		return "Entra does not let Firstpass remove a method. Grant the permission that firstpass check names, or remove it by hand; Firstpass goes on by itself."
 	case ReasonPassLost:
 		return "The workflow that owned the pass ended before it was done; the pass has been revoked. Nothing to do: a new one is issued."
 	case ReasonUnknownRefusal:

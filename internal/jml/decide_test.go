@@ -150,7 +150,7 @@ func TestCompleting(t *testing.T) {
 		{"the pass itself", []jml.Method{m("temporaryAccessPass", noon)}, false},
 	}
 	for _, tt := range tests {
-		if _, got := jml.Completing(tt.methods, allowed, noon); got != tt.want {
+		if _, got := (jml.Requirement{Kinds: allowed}).Met(tt.methods, noon); got != tt.want {
 			t.Errorf("%s: %t, want %t", tt.name, got, tt.want)
 		}
 	}

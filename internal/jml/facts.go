@@ -13,7 +13,7 @@ const (
 	FactLeft           Fact = "left"           // no longer employed
 	FactRehired        Fact = "rehired"        // expected again after cancelled or left
 	FactContactChanged Fact = "contactChanged" // private mail address or phone
-	FactMoved          Fact = "moved"          // department, manager, country, site or type of employment
+	FactMoved          Fact = "moved"          // department, manager, country, site, role, device or type of employment
 	FactCorrected      Fact = "corrected"      // anything else: names, locale, how to find the user
 	FactLate           Fact = "late"           // first heard of after the start
 	FactVanished       Fact = "vanished"       // missing from a feed that holds everybody
@@ -72,8 +72,8 @@ func (s Snapshot) Restarts(old Snapshot) bool {
 
 func (s Snapshot) contact() [2]string { return [2]string{s.PersonalMail, s.Phone} }
 
-func (s Snapshot) position() [5]string {
-	return [5]string{s.Department, s.ManagerID, s.Country, s.Site, s.EmployeeType}
+func (s Snapshot) position() [7]string {
+	return [7]string{s.Department, s.ManagerID, s.Country, s.Site, s.EmployeeType, s.JobTitle, s.Device}
 }
 
 // ContactChanged reports whether s gives another private address or number than

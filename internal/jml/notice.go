@@ -29,12 +29,24 @@ const (
 	// MessageAlert tells the desk that something is wrong; Notice.Reason says
 	// what.
 	MessageAlert Message = "alert"
+	// MessageApproval asks somebody to approve a journey.
+	MessageApproval Message = "approval"
+	// MessageMoved tells the employee that the start has moved, and that what
+	// was sent before no longer works.
+	MessageMoved Message = "moved"
+	// MessageUnfinished tells the employee that the pass is used up or has
+	// expired with nothing registered, and how to get another.
+	MessageUnfinished Message = "unfinished"
+	// MessageMissed tells manager and HR that nothing was registered in time: a
+	// no-show, or somebody who needs help.
+	MessageMissed Message = "missed"
 )
 
 // Messages lists all of them.
 func Messages() []Message {
 	return []Message{MessagePass, MessageLink, MessageCode, MessageIssued, MessageCollected,
-		MessageReminder, MessageEscalation, MessageAttest, MessageAlert}
+		MessageReminder, MessageEscalation, MessageAttest, MessageAlert,
+		MessageApproval, MessageMoved, MessageUnfinished, MessageMissed}
 }
 
 // Secret reports whether the message holds what a chat room, or anybody but the
@@ -50,7 +62,7 @@ func (m Message) Secret() bool {
 // ToEmployee reports whether the message speaks to the employee.
 func (m Message) ToEmployee() bool {
 	switch m {
-	case MessageEscalation, MessageAttest, MessageAlert:
+	case MessageEscalation, MessageAttest, MessageAlert, MessageApproval, MessageMissed:
 		return false
 	}
 	return true
@@ -82,6 +94,11 @@ type Notice struct {
 	Collected   bool         `json:"collected,omitempty"` // reminder, escalation: a pass is out already
 	Reason      BlockReason  `json:"reason,omitempty"`    // alert
 	Reference   string       `json:"reference"`           // of the journey, opaque
+	Journey     Kind         `json:"journey,omitempty"`   // empty: joiner
+	Device      string       `json:"device,omitempty"`    // staging: what is set up
+	Devices     int          `json:"devices,omitempty"`   // how many methods are to be registered; 0 is 1
+	Requester   string       `json:"requester,omitempty"` // approval: who asks
+	Expired     bool         `json:"expired,omitempty"`   // unfinished: expired, not used up
 	// ID names the message. It is the same when the message is sent again.
 	ID string `json:"id,omitempty"`
 	// Handle comes back in the provider's events about this message. Opaque.
@@ -153,7 +170,8 @@ type Addressee struct {
 
 // Addressees is what the tenant knows of a user and those around him.
 type Addressees struct {
-	WorkMail string    `json:"work_mail,omitempty"`
-	Manager  Addressee `json:"manager"` // zero: there is none
-	Sponsor  Addressee `json:"sponsor"` // the first one
+	WorkMail  string    `json:"work_mail,omitempty"`
+	WorkPhone string    `json:"work_phone,omitempty"` // E.164; the mobile number that Entra has
+	Manager   Addressee `json:"manager"`              // zero: there is none
+	Sponsor   Addressee `json:"sponsor"`              // the first one
 }

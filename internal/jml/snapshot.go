@@ -20,27 +20,36 @@ const (
 // an event. Two snapshots are compared, so repeats, replays and reordering do
 // no harm. It is personal data and travels only inside encrypted payloads.
 type Snapshot struct {
-	EmployeeID   string    `json:"employee_id"`             // stable id in the HR system
-	Status       Status    `json:"status"`                  //
-	StartDate    Date      `json:"start_date"`              // civil date, in Zone
-	StartTime    *Clock    `json:"start_time,omitempty"`    // overrides the profile's start hour
-	Zone         string    `json:"zone"`                    // IANA name
-	GivenName    string    `json:"given_name,omitempty"`    //
-	FamilyName   string    `json:"family_name,omitempty"`   //
-	UPN          string    `json:"upn,omitempty"`           // user principal name, if HR knows it
-	Match        *Match    `json:"match,omitempty"`         // how to find the user; default by employee id
-	PersonalMail string    `json:"personal_mail,omitempty"` //
-	Phone        string    `json:"phone,omitempty"`         // E.164
-	BirthDate    Date      `json:"birth_date,omitzero"`     // if a proof needs it
-	ManagerID    string    `json:"manager_id,omitempty"`    // employee id of the manager
-	Locale       string    `json:"locale,omitempty"`        // BCP 47
-	Department   string    `json:"department,omitempty"`    //
-	EmployeeType string    `json:"employee_type,omitempty"` // as HR calls it
-	Site         string    `json:"site,omitempty"`          // place of work, as HR calls it
-	Country      string    `json:"country,omitempty"`       // ISO 3166-1 alpha-2
-	ObservedAt   time.Time `json:"observed_at"`             // when the HR system says this was so
-	ZoneRule     ZoneRule  `json:"zone_rule,omitempty"`     // where Zone is from
-	Hold         Hold      `json:"hold,omitempty"`          // set by intake, never by HR
+	EmployeeID   string `json:"employee_id"`             // stable id in the HR system
+	Status       Status `json:"status"`                  //
+	StartDate    Date   `json:"start_date"`              // civil date, in Zone
+	StartTime    *Clock `json:"start_time,omitempty"`    // overrides the profile's start hour
+	Zone         string `json:"zone"`                    // IANA name
+	GivenName    string `json:"given_name,omitempty"`    //
+	FamilyName   string `json:"family_name,omitempty"`   //
+	UPN          string `json:"upn,omitempty"`           // user principal name, if HR knows it
+	Match        *Match `json:"match,omitempty"`         // how to find the user; default by employee id
+	PersonalMail string `json:"personal_mail,omitempty"` //
+	Phone        string `json:"phone,omitempty"`         // E.164
+	BirthDate    Date   `json:"birth_date,omitzero"`     // if a proof needs it
+	ManagerID    string `json:"manager_id,omitempty"`    // employee id of the manager
+	Locale       string `json:"locale,omitempty"`        // BCP 47
+	Department   string `json:"department,omitempty"`    //
+	EmployeeType string `json:"employee_type,omitempty"` // as HR calls it
+	JobTitle     string `json:"job_title,omitempty"`     // the role, as HR calls it
+	Device       string `json:"device,omitempty"`        // class of device, as HR calls it
+	// EffectiveDate is when department, role, country or device take effect, in
+	// Zone; zero: at once.
+	EffectiveDate Date `json:"effective_date,omitzero"`
+	// PreviousID is the employee id until HR gave another one.
+	PreviousID string `json:"previous_id,omitempty"`
+	// Rehire says that this employee worked here before.
+	Rehire     bool      `json:"rehire,omitempty"`
+	Site       string    `json:"site,omitempty"`      // place of work, as HR calls it
+	Country    string    `json:"country,omitempty"`   // ISO 3166-1 alpha-2
+	ObservedAt time.Time `json:"observed_at"`         // when the HR system says this was so
+	ZoneRule   ZoneRule  `json:"zone_rule,omitempty"` // where Zone is from
+	Hold       Hold      `json:"hold,omitempty"`      // set by intake, never by HR
 }
 
 // ZoneRule says where the zone of a snapshot is from.
@@ -62,6 +71,8 @@ type Hold string
 const (
 	HoldContact  Hold = "contact"  // the private address changed late; somebody has to approve
 	HoldVanished Hold = "vanished" // missing from the last full feed
+	// HoldContradiction: two sources say different things of one employee.
+	HoldContradiction Hold = "contradiction"
 )
 
 // Match names the Entra user attribute that identifies an employee.

@@ -15,6 +15,14 @@ type User struct {
 	// passes for those, not for internal guests.
 	// https://learn.microsoft.com/entra/identity/authentication/howto-authentication-temporary-access-pass
 	External bool `json:"external"`
+
+	// What rules may ask for, as Entra has it.
+	Department   string `json:"department,omitempty"`
+	JobTitle     string `json:"job_title,omitempty"`
+	Country      string `json:"country,omitempty"`
+	EmployeeType string `json:"employee_type,omitempty"`
+	Company      string `json:"company,omitempty"`
+	Guest        bool   `json:"guest,omitempty"` // userType is Guest
 }
 
 // Privilege says why a user counts as privileged. The zero value: he does not.
@@ -104,7 +112,26 @@ func (r PassRequest) Matches(p Pass) bool {
 type Verdict struct {
 	User    User     `json:"user"`
 	Block   *Block   `json:"block,omitempty"`   // nil: go on
-	Already []Method `json:"already,omitempty"` // strong methods there from before: nothing to do
+	Already []Method `json:"already,omitempty"` // what completes the journey is there: nothing to do
+	// Profile is the one that the rules choose now that the user is known; nil
+	// if the one that was asked with stays.
+	Profile *Profile `json:"profile,omitempty"`
+	// Privileged says that the user holds roles, which the profile lets pass
+	// once somebody approves.
+	Privileged bool `json:"privileged,omitempty"`
+	// Weaker are methods from before that no longer suffice.
+	Weaker []Method `json:"weaker,omitempty"`
+}
+
+// Choice is the profile that the rules choose for somebody.
+type Choice struct {
+	Profile Profile `json:"profile"`
+	// Open says that a rule asks for what only the tenant knows: the profile is
+	// the one with the longest lead, and the rules are asked again once there
+	// is a user.
+	Open bool `json:"open,omitempty"`
+	// Block says why there is no profile.
+	Block *Block `json:"block,omitempty"`
 }
 
 // CheckUser decides on the users found for an employee.

@@ -27,6 +27,8 @@ type fake struct {
 	issued  []workflows.IssueInput
 	looked  []time.Time
 	revoked []workflows.RevokeInput
+	removed []workflows.RemoveInput
+	remove  func(workflows.RemoveInput) (workflows.RemoveResult, error)
 	closed  []workflows.CloseInput
 	sent    []workflows.MessageInput
 	steps   []workflows.StepInput
@@ -89,6 +91,14 @@ func (f *fake) RecordStep(_ context.Context, in workflows.StepInput) (workflows.
 func (f *fake) RecordClose(_ context.Context, in workflows.CloseInput) (workflows.CloseResult, error) {
 	f.closed = append(f.closed, in)
 	return workflows.CloseResult{}, nil
+}
+
+func (f *fake) RemoveMethods(_ context.Context, in workflows.RemoveInput) (workflows.RemoveResult, error) {
+	f.removed = append(f.removed, in)
+	if f.remove != nil {
+		return f.remove(in)
+	}
+	return workflows.RemoveResult{GoneAt: time.Now()}, nil
 }
 
 var _ workflows.Activities = (*fake)(nil)
@@ -155,42 +165,42 @@ func (r *run) tell(when time.Time, s jml.Snapshot) {
 	r.at(when, func() { r.env.SignalWorkflow(workflows.SignalFacts, s) })
 }
 
-func (r *run) view() workflows.JoinerView {
+func (r *run) view() workflows.JourneyView {
 	r.t.Helper()
-	v, err := r.env.QueryWorkflow(workflows.QueryJoiner)
+	v, err := r.env.QueryWorkflow(workflows.QueryJourney)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var view workflows.JoinerView
+	var view workflows.JourneyView
 	if err := v.Get(&view); err != nil {
 		r.t.Fatal(err)
 	}
 	return view
 }
 
-func (r *run) finish() workflows.JoinerResult {
+func (r *run) finish() workflows.JourneyResult {
 	r.t.Helper()
 	r.tell(begin, snapshot())
 	return r.finishWithoutFacts()
 }
 
-func (r *run) finishWithoutFacts() workflows.JoinerResult {
+func (r *run) finishWithoutFacts() workflows.JourneyResult {
 	r.t.Helper()
-	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: r.prof})
+	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: r.prof})
 	if !r.env.IsWorkflowCompleted() {
 		r.t.Fatal("the workflow did not complete")
 	}
 	if err := r.env.GetWorkflowError(); err != nil {
 		r.t.Fatal(err)
 	}
-	var res workflows.JoinerResult
+	var res workflows.JourneyResult
 	if err := r.env.GetWorkflowResult(&res); err != nil {
 		r.t.Fatal(err)
 	}
 	return res
 }
 
-func (r *run) outcome(got workflows.JoinerResult, want workflows.Stage) {
+func (r *run) outcome(got workflows.JourneyResult, want jml.Stage) {
 	r.t.Helper()
 	if got.Outcome != want {
 		r.t.Errorf("outcome %s, want %s", got.Outcome, want)
@@ -221,7 +231,7 @@ func TestJoinerCompletes(t *testing.T) {
 		issuedAt = r.fake.now()
 		return jml.Verdict{User: user}, nil
 	}
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if want := first.Add(-48 * time.Hour); !issuedAt.Equal(want) {
 		t.Errorf("preflight at %s, want %s", issuedAt, want)
 	}
@@ -236,7 +246,7 @@ func TestJoinerCompletes(t *testing.T) {
 	if !slices.Equal(looks, want) {
 		t.Errorf("looked at start+%s, want %s", looks, want)
 	}
-	if got := r.fake.revoked[0]; got.MethodID != "pass-1" || got.Reason != string(workflows.EndRegistered) {
+	if got := r.fake.revoked[0]; got.MethodID != "pass-1" || got.Reason != string(jml.EndRegistered) {
 		t.Errorf("revoked %+v", got)
 	}
 }
@@ -247,18 +257,18 @@ func TestFirstFactsInTheStart(t *testing.T) {
 	r := newRun(t)
 	r.fake.look = registered(first)
 	r.at(begin.Add(time.Minute), func() {
-		if v := r.view(); v.Facts.EmployeeID != "4711" || v.Stage != workflows.StageScheduled {
+		if v := r.view(); v.Facts.EmployeeID != "4711" || v.Stage != jml.StageScheduled {
 			t.Errorf("stage %s, facts %+v", v.Stage, v.Facts)
 		}
 	})
 	r.tell(begin.Add(time.Hour), snapshot(func(s *jml.Snapshot) { s.GivenName = "Freia" }, seen(begin.Add(time.Hour))))
 	facts := snapshot()
-	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: r.prof, Facts: &facts})
-	var got workflows.JoinerResult
+	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: r.prof, Facts: &facts})
+	var got workflows.JourneyResult
 	if err := r.env.GetWorkflowResult(&got); err != nil {
 		t.Fatal(err)
 	}
-	r.outcome(got, workflows.StageCompleted)
+	r.outcome(got, jml.StageCompleted)
 	if len(r.fake.issued) != 1 || r.fake.issued[0].Notice.GivenName != "Freia" {
 		t.Errorf("issued %+v", r.fake.issued)
 	}
@@ -276,7 +286,7 @@ func TestNudge(t *testing.T) {
 	}
 	r.at(early, nudge)
 	r.at(late, nudge)
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if len(r.fake.looked) != 1 || !r.fake.looked[0].Equal(late) {
 		t.Errorf("looked at %s, want once, at %s: before the start nobody can have used the pass", r.fake.looked, late)
 	}
@@ -290,11 +300,11 @@ func TestStartMovedBeforeIssue(t *testing.T) {
 	r.tell(begin.Add(2*time.Hour), snapshot(seen(begin.Add(time.Minute)), func(s *jml.Snapshot) { s.StartDate.Day = 3 }))
 	r.tell(begin.Add(3*time.Hour), snapshot(seen(begin.Add(3*time.Hour)), func(s *jml.Snapshot) { s.StartDate.Day = 15 }))
 	r.at(begin.Add(4*time.Hour), func() {
-		if v := r.view(); v.Outdated != 2 || v.Stage != workflows.StageScheduled {
+		if v := r.view(); v.Outdated != 2 || v.Stage != jml.StageScheduled {
 			t.Errorf("view %+v, want 2 outdated, scheduled", v)
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if got, want := r.fake.issued[0].Request.StartAt, first.AddDate(0, 0, 14); !got.Equal(want) {
 		t.Errorf("pass starts at %s, want %s", got, want)
 	}
@@ -304,7 +314,7 @@ func TestStartMovedAfterHandOver(t *testing.T) {
 	r := newRun(t)
 	r.fake.look = registered(first)
 	r.tell(first.Add(-24*time.Hour), snapshot(seen(first.Add(-24*time.Hour)), func(s *jml.Snapshot) { s.StartDate.Day = 8 }))
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if len(r.fake.issued) != 2 || len(r.fake.revoked) != 2 {
 		t.Fatalf("%d issued, %d revoked, want 2 and 2", len(r.fake.issued), len(r.fake.revoked))
 	}
@@ -319,11 +329,11 @@ func TestStartMovedAfterHandOver(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	r := newRun(t)
 	res := r.finish()
-	r.outcome(res, workflows.StageTimedOut)
+	r.outcome(res, jml.StageTimedOut)
 	if got, want := r.fake.looked[len(r.fake.looked)-1], first.Add(24*time.Hour); !got.Equal(want) {
 		t.Errorf("last look at %s, want %s", got, want)
 	}
-	if res.Pass.End != workflows.EndTimedOut || res.Pass.Revoked == nil {
+	if res.Pass.End != jml.EndTimedOut || res.Pass.Revoked == nil {
 		t.Errorf("pass result %+v", res.Pass)
 	}
 }
@@ -333,7 +343,7 @@ func TestHRCancels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t)
 			r.tell(when, snapshot(seen(when), func(s *jml.Snapshot) { s.Status = jml.StatusCancelled }))
-			r.outcome(r.finish(), workflows.StageCancelled)
+			r.outcome(r.finish(), jml.StageCancelled)
 			if when.After(first.Add(-48*time.Hour)) != (len(r.fake.issued) == 1) {
 				t.Errorf("%d passes issued", len(r.fake.issued))
 			}
@@ -347,7 +357,7 @@ func TestCancelledFromTheBeginning(t *testing.T) {
 	r := newRun(t)
 	r.tell(begin, jml.Snapshot{EmployeeID: "4711", Status: jml.StatusCancelled, ObservedAt: begin})
 	res := r.finishWithoutFacts()
-	r.outcome(res, workflows.StageCancelled)
+	r.outcome(res, jml.StageCancelled)
 	if older := snapshot(seen(begin.Add(-time.Minute))); older.Supersedes(res.Facts) {
 		t.Error("an older snapshot counts as news")
 	}
@@ -356,7 +366,7 @@ func TestCancelledFromTheBeginning(t *testing.T) {
 func TestTemporalCancels(t *testing.T) {
 	r := newRun(t)
 	r.at(first.Add(-time.Hour), r.env.CancelWorkflow)
-	r.outcome(r.finish(), workflows.StageCancelled)
+	r.outcome(r.finish(), jml.StageCancelled)
 	if len(r.fake.revoked) != 1 || r.fake.revoked[0].MethodID != "pass-1" {
 		t.Errorf("revoked %+v", r.fake.revoked)
 	}
@@ -374,42 +384,42 @@ func TestCancelDuringSettleRevokesAtOnce(t *testing.T) {
 	r.at(cancelAt, r.env.CancelWorkflow)
 	res := r.finish()
 	// The person had registered: that is the outcome, cancelled or not.
-	r.outcome(res, workflows.StageCompleted)
+	r.outcome(res, jml.StageCompleted)
 	if !revokedAt.Equal(cancelAt) {
 		t.Errorf("revoked at %s, want %s", revokedAt, cancelAt)
 	}
 }
 
 func TestStopUpdate(t *testing.T) {
-	stop := func(outcome workflows.Stage) workflows.StopRequest {
-		return workflows.StopRequest{Outcome: outcome, Actor: "ops", Reason: "wrong person"}
+	stop := func(outcome jml.Stage) jml.Stop {
+		return jml.Stop{Outcome: outcome, Actor: "ops", Reason: "wrong person"}
 	}
 	tests := []struct {
 		name    string
 		when    time.Time
-		req     workflows.StopRequest
+		req     jml.Stop
 		refused bool
-		outcome workflows.Stage
+		outcome jml.Stage
 	}{
-		{"cancel before issue", begin.Add(time.Hour), stop(workflows.StageCancelled), false, workflows.StageCancelled},
-		{"cancel a live pass", first, stop(workflows.StageCancelled), false, workflows.StageCancelled},
-		{"revoke a live pass", first, stop(workflows.StageRevoked), false, workflows.StageRevoked},
-		{"revoke without a pass", begin.Add(time.Hour), stop(workflows.StageRevoked), true, workflows.StageTimedOut},
-		{"no reason", first, workflows.StopRequest{Outcome: workflows.StageCancelled, Actor: "ops"}, true, workflows.StageTimedOut},
-		{"no such outcome", first, stop(workflows.StageCompleted), true, workflows.StageTimedOut},
+		{"cancel before issue", begin.Add(time.Hour), stop(jml.StageCancelled), false, jml.StageCancelled},
+		{"cancel a live pass", first, stop(jml.StageCancelled), false, jml.StageCancelled},
+		{"revoke a live pass", first, stop(jml.StageRevoked), false, jml.StageRevoked},
+		{"revoke without a pass", begin.Add(time.Hour), stop(jml.StageRevoked), true, jml.StageTimedOut},
+		{"no reason", first, jml.Stop{Outcome: jml.StageCancelled, Actor: "ops"}, true, jml.StageTimedOut},
+		{"no such outcome", first, stop(jml.StageCompleted), true, jml.StageTimedOut},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRun(t)
 			var rejected error
-			var answer *workflows.JoinerResult
+			var answer *workflows.JourneyResult
 			r.at(tt.when, func() {
 				r.env.UpdateWorkflow(workflows.UpdateStop, "", &testsuite.TestUpdateCallback{
 					OnAccept: func() {},
 					OnReject: func(err error) { rejected = err },
 					OnComplete: func(res any, err error) {
 						if err == nil {
-							v := res.(workflows.JoinerResult)
+							v := res.(workflows.JourneyResult)
 							answer = &v
 						}
 					},
@@ -442,13 +452,13 @@ func TestBlockedGoesOnWhenMended(t *testing.T) {
 	}
 	r.at(issueAt.Add(20*time.Minute), func() {
 		v := r.view()
-		if v.Stage != workflows.StageBlocked || v.Block == nil || v.Block.Reason != jml.ReasonUserNotFound || v.Recheck.IsZero() {
+		if v.Stage != jml.StageBlocked || v.Block == nil || v.Block.Reason != jml.ReasonUserNotFound || v.Recheck.IsZero() {
 			t.Errorf("view %+v, want blocked with reason and next try", v)
 		}
 	})
 	// Somebody made the account and does not want to wait for the next try.
 	r.at(mended, func() { r.env.SignalWorkflow(workflows.SignalLook, nil) })
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 }
 
 func TestBlockedTimesOutWithReason(t *testing.T) {
@@ -457,7 +467,7 @@ func TestBlockedTimesOutWithReason(t *testing.T) {
 		return jml.Verdict{User: user, Block: jml.Blocked(jml.ReasonUserPrivileged, "")}, nil
 	}
 	res := r.finish()
-	r.outcome(res, workflows.StageTimedOut)
+	r.outcome(res, jml.StageTimedOut)
 	if res.Block == nil || res.Block.Reason != jml.ReasonUserPrivileged {
 		t.Errorf("block %+v", res.Block)
 	}
@@ -481,7 +491,7 @@ func TestMatchCorrectedDuringPreflight(t *testing.T) {
 		}
 		return jml.Verdict{User: user}, nil
 	}
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	for _, in := range r.fake.issued {
 		if in.UserID != user.ID {
 			t.Errorf("a pass was issued to %s", in.Notice.SignInName)
@@ -494,7 +504,7 @@ func TestSkipped(t *testing.T) {
 	r.fake.preflight = func(workflows.PreflightInput) (jml.Verdict, error) {
 		return jml.Verdict{User: user, Already: []jml.Method{{ID: "m", Kind: jml.MethodFIDO2}}}, nil
 	}
-	r.outcome(r.finish(), workflows.StageSkipped)
+	r.outcome(r.finish(), jml.StageSkipped)
 	if len(r.fake.issued) != 0 {
 		t.Error("a pass was issued")
 	}
@@ -504,7 +514,7 @@ func TestLateStartIsNow(t *testing.T) {
 	r := newRun(t)
 	r.fake.look = registered(begin)
 	r.tell(begin, snapshot(func(s *jml.Snapshot) { s.StartDate = jml.Date{Year: 2026, Month: 11, Day: 10} }))
-	r.outcome(r.finishWithoutFacts(), workflows.StageCompleted)
+	r.outcome(r.finishWithoutFacts(), jml.StageCompleted)
 	if got, want := r.fake.looked[0], begin.Add(2*time.Minute); !got.Equal(want) {
 		t.Errorf("first look at %s, want %s", got, want)
 	}
@@ -527,7 +537,7 @@ func TestIssueThatFailsIsSweptAndTriedAgain(t *testing.T) {
 			t.Errorf("view %+v, want blocked by %s", v, jml.ReasonMessageRefused)
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 	if got := r.fake.revoked[0]; got.MethodID != "" || got.Request.Since.IsZero() {
 		t.Errorf("first revocation %+v, want a sweep", got)
 	}
@@ -546,7 +556,7 @@ func TestPassCancelledFromOutside(t *testing.T) {
 			t.Errorf("view %+v, want blocked by %s", v, jml.ReasonPassLost)
 		}
 	})
-	r.outcome(r.finish(), workflows.StageCompleted)
+	r.outcome(r.finish(), jml.StageCompleted)
 }
 
 // A joiner that is blocked for months continues as new and keeps what it knows.
@@ -559,23 +569,23 @@ func TestLongBlockContinuesAsNew(t *testing.T) {
 	r.fake.preflight = blocked
 	r.env.SetContinueAsNewSuggested(true)
 	r.tell(begin, snapshot(late))
-	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JoinerInput{Ref: "ref", Source: "hr", Profile: r.prof})
+	r.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: r.prof})
 	var again *workflow.ContinueAsNewError
 	if err := r.env.GetWorkflowError(); !errors.As(err, &again) {
 		t.Fatalf("ended with %v, want to continue as new", err)
 	}
-	var in workflows.JoinerInput
+	var in workflows.JourneyInput
 	if err := converter.GetDefaultDataConverter().FromPayloads(again.Input, &in); err != nil {
 		t.Fatal(err)
 	}
 	next := newRun(t)
 	next.fake.preflight = blocked
 	next.env.ExecuteWorkflow(workflows.TypeJoiner, in)
-	var res workflows.JoinerResult
+	var res workflows.JourneyResult
 	if err := next.env.GetWorkflowResult(&res); err != nil {
 		t.Fatal(err)
 	}
-	next.outcome(res, workflows.StageTimedOut)
+	next.outcome(res, jml.StageTimedOut)
 	if !res.Facts.SameContent(snapshot(late)) || res.Block == nil {
 		t.Errorf("result %+v", res)
 	}
