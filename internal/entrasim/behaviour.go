@@ -59,6 +59,11 @@ type Behaviour struct {
 	// DeleteLag keeps a deleted pass in lists and item reads. It cannot be used
 	// meanwhile, and a second DELETE is answered 404.
 	DeleteLag time.Duration `json:"-"`
+	// MethodCreateLag and MethodDeleteLag are the same for what a person
+	// registers and for methods that are deleted through Graph. Reads of single
+	// methods lag too.
+	MethodCreateLag time.Duration `json:"-"`
+	MethodDeleteLag time.Duration `json:"-"`
 	// UsableLag delays the first sign-in with a new pass; reads already call it
 	// usable. About ten seconds were seen in the real service.
 	UsableLag time.Duration `json:"-"`
@@ -87,7 +92,7 @@ func (b Behaviour) check() error {
 		return fmt.Errorf("entrasim: behaviour %s: %q is not one of %q", name, v, allowed)
 	}
 	var neg error
-	if b.CreateLag < 0 || b.DeleteLag < 0 || b.UsableLag < 0 {
+	if min(b.CreateLag, b.DeleteLag, b.UsableLag, b.MethodCreateLag, b.MethodDeleteLag) < 0 {
 		neg = errors.New("entrasim: behaviour: a lag cannot be negative")
 	}
 	return errors.Join(neg,
@@ -99,28 +104,36 @@ func (b Behaviour) check() error {
 // behaviourJSON adds the lags as texts.
 type behaviourJSON struct {
 	*plainBehaviour
-	CreateLag duration `json:"createLag"`
-	DeleteLag duration `json:"deleteLag"`
-	UsableLag duration `json:"usableLag"`
+	CreateLag       duration `json:"createLag"`
+	DeleteLag       duration `json:"deleteLag"`
+	UsableLag       duration `json:"usableLag"`
+	MethodCreateLag duration `json:"methodCreateLag"`
+	MethodDeleteLag duration `json:"methodDeleteLag"`
 }
 
 type plainBehaviour Behaviour
 
+func (b *Behaviour) withLags() behaviourJSON {
+	return behaviourJSON{(*plainBehaviour)(b), duration(b.CreateLag), duration(b.DeleteLag), duration(b.UsableLag),
+		duration(b.MethodCreateLag), duration(b.MethodDeleteLag)}
+}
+
 // MarshalJSON writes lags as "30s".
 func (b Behaviour) MarshalJSON() ([]byte, error) {
-	return json.Marshal(behaviourJSON{(*plainBehaviour)(&b), duration(b.CreateLag), duration(b.DeleteLag), duration(b.UsableLag)})
+	return json.Marshal(b.withLags())
 }
 
 // UnmarshalJSON reads what MarshalJSON writes; fields not named stay as they
 // are, unknown ones are an error.
 func (b *Behaviour) UnmarshalJSON(raw []byte) error {
-	v := behaviourJSON{(*plainBehaviour)(b), duration(b.CreateLag), duration(b.DeleteLag), duration(b.UsableLag)}
+	v := b.withLags()
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
 		return err
 	}
 	b.CreateLag, b.DeleteLag, b.UsableLag = time.Duration(v.CreateLag), time.Duration(v.DeleteLag), time.Duration(v.UsableLag)
+	b.MethodCreateLag, b.MethodDeleteLag = time.Duration(v.MethodCreateLag), time.Duration(v.MethodDeleteLag)
 	return nil
 }
 

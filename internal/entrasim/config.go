@@ -48,7 +48,7 @@ type Config struct {
 
 	// StateFile keeps the tenant over restarts, kill -9 included: it is
 	// replaced atomically at every change. What it holds wins over Policy,
-	// Behaviour and GrantedPermissions below. Empty keeps all in memory.
+	// Setup, Behaviour and GrantedPermissions below. Empty keeps all in memory.
 	StateFile string
 
 	TenantID, ClientID, ClientSecret string
@@ -70,6 +70,7 @@ type Config struct {
 	Strict bool
 
 	Policy       *PassPolicy  // nil: DefaultPassPolicy
+	Setup        Setup        // zero value: one managed domain, no Conditional Access
 	Behaviour    Behaviour    // zero value: the documented behaviour
 	RandomFaults RandomFaults // zero value: none
 

@@ -15,7 +15,11 @@ func TestContractNamesEveryOperation(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{entrasim.OpListUsers, entrasim.OpGetUser, entrasim.OpListSponsors, entrasim.OpSendMail, entrasim.OpCheckMemberGroups, entrasim.OpTransitiveMemberOf, entrasim.OpListRoleAssignments,
-		entrasim.OpListMethods, entrasim.OpListPasses, entrasim.OpCreatePass, entrasim.OpGetPass, entrasim.OpDeletePass, entrasim.OpGetPolicy, entrasim.OpListOrganization}
+		entrasim.OpListMethods, entrasim.OpListPasses, entrasim.OpCreatePass, entrasim.OpGetPass, entrasim.OpDeletePass, entrasim.OpGetPolicy, entrasim.OpListOrganization,
+		entrasim.OpRevokeSessions, entrasim.OpListAccessPolicies, entrasim.OpListDomains, entrasim.OpListFederation, entrasim.OpGetMethodsPolicy}
+	for range 6 {
+		want = append(want, entrasim.OpGetMethod, entrasim.OpDeleteMethod)
+	}
 	if len(c.Operations) != len(want) {
 		t.Errorf("%d operations", len(c.Operations))
 	}

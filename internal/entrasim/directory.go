@@ -93,6 +93,8 @@ type userRecord struct {
 	Created       time.Time `json:"createdDateTime"`
 	VisibleAt     time.Time `json:"visibleAt"`
 	AuthVisibleAt time.Time `json:"authVisibleAt"`
+	// SessionsRevoked is when somebody signed the user out everywhere.
+	SessionsRevoked []time.Time `json:"sessionsRevoked,omitempty"`
 }
 
 // isExternalGuest follows what the TAP page means by an external guest: invited,

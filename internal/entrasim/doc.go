@@ -26,7 +26,8 @@
 // # What it does not check
 //
 // It is one tenant with one directory replica; it knows no licences, no
-// Conditional Access, no delegated calls and no $batch. Where Microsoft's pages
+// delegated calls and no $batch. Conditional Access and federation are told of
+// (Setup) and not obeyed. Where Microsoft's pages
 // are silent the choice made here is named at the switch that makes it.
 //
 // # Guard rails

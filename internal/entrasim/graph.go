@@ -22,8 +22,15 @@ const (
 	OpCreatePass                = "createPass"
 	OpGetPass                   = "getPass"
 	OpDeletePass                = "deletePass"
+	OpGetMethod                 = "getMethod"    // of any kind: Match.Path tells them apart
+	OpDeleteMethod              = "deleteMethod" // likewise
+	OpRevokeSessions            = "revokeSignInSessions"
 	OpGetPolicy                 = "getPolicy"
 	OpListOrganization          = "listOrganization"
+	OpListAccessPolicies        = "listConditionalAccessPolicies"
+	OpListDomains               = "listDomains"
+	OpListFederation            = "listFederationConfiguration"
+	OpGetMethodsPolicy          = "getAuthenticationMethodsPolicy"
 	opUnknown                   = "unknown"
 	methodsPath                 = "/v1.0/users/{userId}/authentication/methods"
 	passesPath                  = "/v1.0/users/{userId}/authentication/temporaryAccessPassMethods"
@@ -65,7 +72,10 @@ func routes() []route {
 	sponsors := []string{"User.Read.All", "User.ReadWrite.All"} // Directory.* is not among them
 	send := []string{"Mail.Send"}
 	any := func(p ...[]string) [][]string { return p }
-	return []route{
+	sessions := []string{"User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"}
+	access := []string{"Policy.Read.All"}
+	domains := []string{"Domain.Read.All", "Domain.ReadWrite.All"}
+	return append([]route{
 		{OpListUsers, http.MethodGet, "/v1.0/users", directory, any(users), (*Tenant).listUsers},
 		{OpGetUser, http.MethodGet, "/v1.0/users/{userId}", directory, any(users), (*Tenant).getUser},
 		{OpListSponsors, http.MethodGet, "/v1.0/users/{userId}/sponsors", directory, any(sponsors), (*Tenant).listSponsors},
@@ -80,7 +90,12 @@ func routes() []route {
 		{OpDeletePass, http.MethodDelete, passPath, authService, any(passWrite), (*Tenant).deletePass},
 		{OpGetPolicy, http.MethodGet, policyPath, authService, any(policy), (*Tenant).getPolicy},
 		{OpListOrganization, http.MethodGet, "/v1.0/organization", directory, nil, (*Tenant).listOrganization},
-	}
+		{OpRevokeSessions, http.MethodPost, "/v1.0/users/{userId}/revokeSignInSessions", directory, any(sessions), (*Tenant).revokeSignInSessions},
+		{OpListAccessPolicies, http.MethodGet, "/v1.0/identity/conditionalAccess/policies", directory, any(access), (*Tenant).listAccessPolicies},
+		{OpListDomains, http.MethodGet, "/v1.0/domains", directory, any(domains), (*Tenant).listDomains},
+		{OpListFederation, http.MethodGet, "/v1.0/domains/{domainId}/federationConfiguration", directory, any(domains), (*Tenant).listFederation},
+		{OpGetMethodsPolicy, http.MethodGet, "/v1.0/policies/authenticationMethodsPolicy", authService, any(append(access, policy...)), (*Tenant).getMethodsPolicy},
+	}, methodRoutes()...)
 }
 
 // matchTemplate compares an escaped path with a template segment by segment and

@@ -3,6 +3,7 @@ package entrasim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type userView struct {
 	MaxLive     int        `json:"maxLivePasses"`
 	Passes      []PassInfo `json:"passes"`
 	Methods     []Method   `json:"methods"`
+	// SessionsRevoked is when the user was signed out everywhere.
+	SessionsRevoked []time.Time `json:"sessionsRevoked,omitempty"`
 }
 
 func (t *Tenant) userViews() []userView {
@@ -38,7 +41,7 @@ func (t *Tenant) userViews() []userView {
 
 func (t *Tenant) userView(u *userRecord, now time.Time) userView {
 	return userView{User: u.User.clone(), Visible: !now.Before(u.VisibleAt), AuthVisible: !now.Before(u.AuthVisibleAt),
-		LivePasses: t.passLive(u.ID, now), MaxLive: t.st.MaxLive[u.ID], Passes: t.passes(u.ID, now), Methods: orEmpty(t.st.Methods[u.ID])}
+		LivePasses: t.passLive(u.ID, now), MaxLive: t.st.MaxLive[u.ID], Passes: t.passes(u.ID, now), Methods: t.st.registered(u.ID), SessionsRevoked: slices.Clone(u.SessionsRevoked)}
 }
 
 func (t *Tenant) directoryRoutes(mux *http.ServeMux) {

@@ -22,6 +22,18 @@ func (t *Tenant) simRoutes(mux *http.ServeMux) {
 			done(w, http.StatusOK, &p, t.SetPolicy(p))
 		}
 	})
+	mux.HandleFunc("GET /sim/setup", func(w http.ResponseWriter, _ *http.Request) {
+		manageJSON(w, http.StatusOK, t.Setup())
+	})
+	mux.HandleFunc("PUT /sim/setup", func(w http.ResponseWriter, r *http.Request) {
+		s := t.Setup()
+		if readJSON(w, r, &s) {
+			done(w, http.StatusOK, &s, t.SetSetup(s))
+		}
+	})
+	mux.HandleFunc("GET /sim/methoddeletions", func(w http.ResponseWriter, _ *http.Request) {
+		manageJSON(w, http.StatusOK, object{"deletions": t.MethodDeletions()})
+	})
 	mux.HandleFunc("GET /sim/behaviour", func(w http.ResponseWriter, _ *http.Request) {
 		manageJSON(w, http.StatusOK, t.Behaviour())
 	})

@@ -123,17 +123,3 @@ func (t *Tenant) listRoleAssignments(c *call) reply {
 	}
 	return t.page(c, "roleManagement/directory/roleAssignments", all)
 }
-
-// listOrganization answers id and name to any app of the tenant. Which
-// permission the real one wants for these two is not settled by its page.
-func (t *Tenant) listOrganization(c *call) reply {
-	o := object{"id": t.cfg.TenantID, "displayName": "Firstpass simulated tenant"}
-	if s := c.query.Get("$select"); s != "" {
-		for name := range o {
-			if !slices.Contains(strings.Split(s, ","), name) {
-				delete(o, name)
-			}
-		}
-	}
-	return reply{status: http.StatusOK, body: object{"@odata.context": c.context("organization"), "value": []any{o}}}
-}

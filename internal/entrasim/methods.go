@@ -2,7 +2,6 @@ package entrasim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -45,6 +44,39 @@ type Method struct {
 	// Created is createdDateTime. AddMethod keeps nil, which is answered null,
 	// as for methods older than the property; Register fills it in.
 	Created *time.Time `json:"createdDateTime,omitempty"`
+	// Default marks the second factor that the user is asked for first. It
+	// shows in no read of v1.0.
+	Default bool `json:"default,omitempty"`
+}
+
+// methodRecord is a method and when it came and went: lists may lag behind
+// both.
+type methodRecord struct {
+	Method
+	Added   time.Time `json:"addedAt,omitzero"`
+	Deleted time.Time `json:"deletedAt,omitzero"`
+}
+
+// deletable are the paths at which a single method can be read and deleted, with
+// the kind that stands there and the middle of the permissions that open it.
+//
+// Source: learn.microsoft.com/graph/api/resources/authenticationmethods-overview
+// and the delete page of each kind
+func deletable() []struct {
+	path, permission string
+	kind             MethodKind
+} {
+	return []struct {
+		path, permission string
+		kind             MethodKind
+	}{
+		{"fido2Methods", "UserAuthMethod-Passkey", KindFIDO2},
+		{"windowsHelloForBusinessMethods", "UserAuthMethod-WindowsHello", KindWindowsHello},
+		{"platformCredentialMethods", "UserAuthMethod-PlatformCred", KindPlatform},
+		{"microsoftAuthenticatorMethods", "UserAuthMethod-MicrosoftAuthApp", KindAuthenticator},
+		{"phoneMethods", "UserAuthMethod-Phone", KindPhone},
+		{"softwareOathMethods", "UserAuthMethod-SoftwareOATH", KindSoftwareOath},
+	}
 }
 
 func (m Method) render(nullCreated bool) object {
@@ -80,41 +112,19 @@ func (m Method) render(nullCreated bool) object {
 	return o
 }
 
-// listMethods answers password, pass and whatever is registered.
-//
-// Source: learn.microsoft.com/graph/api/authentication-list-methods
-func (t *Tenant) listMethods(c *call) reply {
-	u, refused := t.authUser(c)
-	if u == nil {
-		return refused
-	}
-	null := t.st.Behaviour.NullMethodCreated
-	value := []any{Method{ID: passwordMethodID, Kind: KindPassword, Created: &u.Created}.render(null)}
-	for _, m := range t.st.Methods[u.ID] {
-		value = append(value, m.render(null))
-	}
-	for _, p := range t.st.shown(u.ID, c.now) {
-		o := t.st.renderPass(p, u, c.now)
-		o["@odata.type"] = passType
-		value = append(value, o)
-	}
-	return reply{status: http.StatusOK, body: object{
-		"@odata.context": c.context("users('" + u.ID + "')/authentication/methods"), "value": value}}
-}
-
 // AddMethod registers a method without any sign-in, as one the user has had
-// before the story begins.
+// before the story begins. It shows at once.
 func (t *Tenant) AddMethod(userID string, m Method) (Method, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	m, err := t.addMethod(userID, m)
+	m, err := t.addMethod(userID, m, time.Time{})
 	if err != nil {
 		return Method{}, err
 	}
 	return m, t.commit()
 }
 
-func (t *Tenant) addMethod(userID string, m Method) (Method, error) {
+func (t *Tenant) addMethod(userID string, m Method, now time.Time) (Method, error) {
 	if t.st.user(userID) == nil {
 		return Method{}, fmt.Errorf("entrasim: no user %s", userID)
 	}
@@ -127,16 +137,17 @@ func (t *Tenant) addMethod(userID string, m Method) (Method, error) {
 	if m.Kind == KindFIDO2 && m.AAGUID == "" {
 		m.AAGUID = t.newID("aaguid")
 	}
-	t.st.Methods[userID] = append(t.st.Methods[userID], m)
+	t.st.Methods[userID] = append(t.st.Methods[userID], &methodRecord{Method: m, Added: now})
 	return m, nil
 }
 
-// RemoveMethod takes a registered method away, as a lost phone does.
+// RemoveMethod takes a registered method away, as the user himself does on his
+// security info page. No list shows it any more.
 func (t *Tenant) RemoveMethod(userID, methodID string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ms := t.st.Methods[userID]
-	i := slices.IndexFunc(ms, func(m Method) bool { return m.ID == methodID })
+	i := slices.IndexFunc(ms, func(m *methodRecord) bool { return m.ID == methodID && m.Deleted.IsZero() })
 	if i < 0 {
 		return fmt.Errorf("entrasim: user %s has no method %s", userID, methodID)
 	}
@@ -144,9 +155,59 @@ func (t *Tenant) RemoveMethod(userID, methodID string) error {
 	return t.commit()
 }
 
-// Methods returns what is registered, without password and passes.
+// Methods returns what is registered, without password and passes. Unlike the
+// Graph reads it does not lag.
 func (t *Tenant) Methods(userID string) []Method {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return orEmpty(slices.Clone(t.st.Methods[userID]))
+	return t.st.registered(userID)
+}
+
+func (st *state) registered(userID string) []Method {
+	out := []Method{}
+	for _, m := range st.Methods[userID] {
+		if m.Deleted.IsZero() {
+			out = append(out, m.Method)
+		}
+	}
+	return out
+}
+
+// listed returns the methods that a read would find.
+func (st *state) listed(userID string, now time.Time) []*methodRecord {
+	var out []*methodRecord
+	for _, m := range st.Methods[userID] {
+		young := !m.Added.IsZero() && now.Before(m.Added.Add(st.Behaviour.MethodCreateLag))
+		gone := !m.Deleted.IsZero() && !now.Before(m.Deleted.Add(st.Behaviour.MethodDeleteLag))
+		if !young && !gone {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// MethodDeletion is a method that was deleted through Graph.
+type MethodDeletion struct {
+	Time     time.Time  `json:"time"`
+	UserID   string     `json:"userId"`
+	MethodID string     `json:"methodId"`
+	Kind     MethodKind `json:"kind"`
+}
+
+// MethodDeletions returns what was deleted through Graph, oldest first for each
+// user; users in order of arrival.
+func (t *Tenant) MethodDeletions() []MethodDeletion {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := []MethodDeletion{}
+	for _, u := range t.st.Users {
+		from := len(out)
+		for _, m := range t.st.Methods[u.ID] {
+			if !m.Deleted.IsZero() {
+				out = append(out, MethodDeletion{Time: m.Deleted, UserID: u.ID, MethodID: m.ID, Kind: m.Kind})
+			}
+		}
+		slices.SortStableFunc(out[from:], func(a, b MethodDeletion) int { return a.Time.Compare(b.Time) })
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package entrasim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -117,12 +118,24 @@ func (t *Tenant) Register(s Session, m Method) (Method, error) {
 		return Method{}, RefusedTooLate
 	}
 	m.Created = &now
-	m, err := t.addMethod(rec.UserID, m)
+	m, err := t.addMethod(rec.UserID, m, now)
 	if err != nil {
 		return Method{}, fmt.Errorf("register: %w", err)
 	}
 	t.cfg.Logger.Info("method registered", "user", rec.UserID, "kind", string(m.Kind))
 	return m, t.commit()
+}
+
+// SessionsRevoked returns when the user was signed out everywhere by a call of
+// Graph, oldest first.
+func (t *Tenant) SessionsRevoked(userID string) []time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.st.user(userID)
+	if u == nil {
+		return nil
+	}
+	return slices.Clone(u.SessionsRevoked)
 }
 
 func (t *Tenant) session(id string) *Session {

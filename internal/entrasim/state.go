@@ -18,23 +18,24 @@ const stateVersion = 1
 // passcode: passRecord has a salted hash, and sessions and events refer to
 // passes by id.
 type state struct {
-	Version     int                      `json:"version"`
-	Draws       uint64                   `json:"draws"` // of the id and passcode generator
-	Users       []*userRecord            `json:"users"` // in order of arrival, which is the paging order
-	Groups      []*Group                 `json:"groups"`
-	Roles       []*RoleAssignment        `json:"roleAssignments"`
-	Passes      map[string][]*passRecord `json:"passes"`  // by user id, oldest first, deleted ones too
-	Methods     map[string][]Method      `json:"methods"` // by user id
-	Sessions    []*Session               `json:"sessions"`
-	Events      []PassEvent              `json:"events"`
-	MaxLive     map[string]int           `json:"maxLive"` // by user id
-	Policy      PassPolicy               `json:"policy"`
-	Behaviour   Behaviour                `json:"behaviour"`
-	Permissions map[string][]string      `json:"permissions"` // by client id
+	Version     int                        `json:"version"`
+	Draws       uint64                     `json:"draws"` // of the id and passcode generator
+	Users       []*userRecord              `json:"users"` // in order of arrival, which is the paging order
+	Groups      []*Group                   `json:"groups"`
+	Roles       []*RoleAssignment          `json:"roleAssignments"`
+	Passes      map[string][]*passRecord   `json:"passes"`  // by user id, oldest first, deleted ones too
+	Methods     map[string][]*methodRecord `json:"methods"` // by user id, deleted ones too
+	Sessions    []*Session                 `json:"sessions"`
+	Events      []PassEvent                `json:"events"`
+	MaxLive     map[string]int             `json:"maxLive"` // by user id
+	Policy      PassPolicy                 `json:"policy"`
+	Setup       Setup                      `json:"setup"`
+	Behaviour   Behaviour                  `json:"behaviour"`
+	Permissions map[string][]string        `json:"permissions"` // by client id
 }
 
 func newState(cfg Config) *state {
-	st := &state{Version: stateVersion, Policy: DefaultPassPolicy(), Behaviour: cfg.Behaviour}
+	st := &state{Version: stateVersion, Policy: DefaultPassPolicy(), Behaviour: cfg.Behaviour, Setup: cfg.Setup.clone()}
 	if cfg.Policy != nil {
 		st.Policy = *cfg.Policy
 	}
@@ -47,7 +48,7 @@ func (st *state) fillMaps() {
 		st.Passes = map[string][]*passRecord{}
 	}
 	if st.Methods == nil {
-		st.Methods = map[string][]Method{}
+		st.Methods = map[string][]*methodRecord{}
 	}
 	if st.MaxLive == nil {
 		st.MaxLive = map[string]int{}
