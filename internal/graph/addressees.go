@@ -16,16 +16,17 @@ func addresseeProperties() []string {
 	return []string{"id", "accountEnabled", "givenName", "mail", "mobilePhone", "preferredLanguage"}
 }
 
-// Addressees returns the user's own work address, his manager and, if sponsor
-// is set, his first sponsor. It is one request, and one more for the sponsor: a
-// request for users takes one relation in $expand.
+// Addressees returns the user's own work mail and phone, his manager and, if
+// sponsor is set, his first sponsor. It is one request, and one more for the
+// sponsor: a request for users takes one relation in $expand.
 // github.com/microsoftgraph/microsoft-graph-docs issue 96
 //
 // Who is not there is zero. So is who can't be told something in confidence or
 // vouch for the user: a disabled account, whose mailbox others may read by now;
-// a contact or a group, which nobody signs in as; the user himself. Of several
-// sponsors the first that is none of these, and has an address, counts; their
-// order is Entra's.
+// a contact or a group, which nobody signs in as; the user himself. For the same
+// reason a disabled user has no work mail and phone. Of several sponsors the
+// first that is none of these, and has an address, counts; their order is
+// Entra's.
 //
 // A phone number that is not plainly E.164 is left out: the directory takes any
 // text. Locale is preferredLanguage as it stands there, mostly BCP 47.
@@ -41,7 +42,7 @@ func (c *Client) Addressees(ctx context.Context, userID string, sponsor bool) (j
 	_, err := c.do(ctx, op, func(ctx context.Context) error {
 		u, err := c.users().ByUserId(userID).Get(ctx, &users.UserItemRequestBuilderGetRequestConfiguration{
 			QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{
-				Select: []string{"id", "mail"},
+				Select: []string{"id", "accountEnabled", "mail", "mobilePhone"},
 				Expand: []string{"manager($select=" + strings.Join(addresseeProperties(), ",") + ")"},
 			}})
 		if err != nil {
@@ -50,7 +51,9 @@ func (c *Client) Addressees(ctx context.Context, userID string, sponsor bool) (j
 		if u == nil || !strings.EqualFold(deref(u.GetId()), userID) {
 			return bad("badUserID")
 		}
-		out.WorkMail = deref(u.GetMail())
+		if deref(u.GetAccountEnabled()) {
+			out.WorkMail, out.WorkPhone = deref(u.GetMail()), e164(deref(u.GetMobilePhone()))
+		}
 		if m := u.GetManager(); m != nil { // without a manager there is no such property
 			out.Manager, err = addressee(m, userID)
 		}

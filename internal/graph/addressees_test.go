@@ -33,22 +33,25 @@ func TestAddressees(t *testing.T) {
 	sven := jml.Addressee{GivenName: "Sven", Mail: "Sven.mail@firstpass.example"}
 	for name, tt := range map[string]struct {
 		mail     string
+		phone    string
 		manager  string
 		sponsors []string
 		want     jml.Addressees // with the sponsor
 	}{
-		"nobody":              {"", "", nil, jml.Addressees{}},
-		"own mail":            {"joiner@firstpass.example", "", nil, jml.Addressees{WorkMail: "joiner@firstpass.example"}},
-		"manager":             {"", boss, nil, jml.Addressees{Manager: odile}},
-		"manager has left":    {"", left, nil, jml.Addressees{}},
-		"manager has nothing": {"", bare, nil, jml.Addressees{}},
-		"sponsor":             {"", "", []string{host}, jml.Addressees{Sponsor: sven}},
-		"both":                {"m@firstpass.example", boss, []string{host, second}, jml.Addressees{WorkMail: "m@firstpass.example", Manager: odile, Sponsor: sven}},
-		"first who counts":    {"", boss, []string{group, left, bare, host, second}, jml.Addressees{Manager: odile, Sponsor: sven}},
-		"no sponsor counts":   {"", "", []string{group, left}, jml.Addressees{}},
+		"nobody":              {"", "", "", nil, jml.Addressees{}},
+		"own mail":            {"joiner@firstpass.example", "", "", nil, jml.Addressees{WorkMail: "joiner@firstpass.example"}},
+		"own phone":           {"", "+47 555 01 002", "", nil, jml.Addressees{WorkPhone: "+4755501002"}},
+		"own phone not plain": {"", "555 01 002", "", nil, jml.Addressees{}},
+		"manager":             {"", "", boss, nil, jml.Addressees{Manager: odile}},
+		"manager has left":    {"", "", left, nil, jml.Addressees{}},
+		"manager has nothing": {"", "", bare, nil, jml.Addressees{}},
+		"sponsor":             {"", "", "", []string{host}, jml.Addressees{Sponsor: sven}},
+		"both":                {"m@firstpass.example", "", boss, []string{host, second}, jml.Addressees{WorkMail: "m@firstpass.example", Manager: odile, Sponsor: sven}},
+		"first who counts":    {"", "", boss, []string{group, left, bare, host, second}, jml.Addressees{Manager: odile, Sponsor: sven}},
+		"no sponsor counts":   {"", "", "", []string{group, left}, jml.Addressees{}},
 	} {
 		id := user("J"+strings.ReplaceAll(name, " ", ""), func(u *entrasim.User) {
-			u.Mail, u.ManagerID, u.SponsorIDs = tt.mail, tt.manager, tt.sponsors
+			u.Mail, u.MobilePhone, u.ManagerID, u.SponsorIDs = tt.mail, tt.phone, tt.manager, tt.sponsors
 		})
 		got, err := c.Addressees(t.Context(), id, true)
 		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
@@ -63,6 +66,12 @@ func TestAddressees(t *testing.T) {
 		if n := tenant.Counts().Graph; n != 1 {
 			t.Errorf("%s: %d requests without the sponsor", name, n)
 		}
+	}
+
+	// Somebody else may read the mailbox of a disabled account, a technician's too.
+	off := user("Off", func(u *entrasim.User) { u.Disabled, u.MobilePhone = true, "+33655501003" })
+	if got, err := c.Addressees(t.Context(), off, false); err != nil || got != (jml.Addressees{}) {
+		t.Errorf("disabled: %+v, %v", got, err)
 	}
 
 	// Nobody vouches for himself.

@@ -7,8 +7,8 @@
 //
 // Only request builders and models of the sub-packages users and policies. The
 // root package would pull in every API of Graph: measured, 600 seconds of
-// processor time to compile instead of 290. For the same reason
-// /roleManagement/directory/roleAssignments is asked for by hand.
+// processor time to compile instead of 290. For the same reason role assignments
+// and what Setup reads are asked for by hand.
 //
 // Not used at all: the SDK's default middleware. Its order is drawn at random
 // at each start, and it sends a POST again after 429, 503 and 504: that mints a

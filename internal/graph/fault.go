@@ -58,12 +58,13 @@ func (ex *exchange) fault(cause error) *jml.Fault {
 	return f
 }
 
-// passHint guesses what a refused pass means. Graph tells these refusals apart
-// by their message only (its code is badRequest for all), so this is a hint:
-// what it does not know stays unknown.
+// hintOf guesses what a refusal means. Graph tells these refusals apart by their
+// message only (its code is badRequest for all), so this is a hint: what it does
+// not know stays unknown.
 // Wordings: microsoft-graph-docs pull 12187, azure-docs issue 111778, and the
-// page howto-authentication-temporary-access-pass.
-func passHint(message string) jml.BlockReason {
+// page howto-authentication-temporary-access-pass; of deletions:
+// microsoft-graph-docs issues 14470 and 18091.
+func hintOf(message string) jml.BlockReason {
 	m := strings.ToLower(message)
 	for _, h := range []struct {
 		part   string
@@ -73,6 +74,8 @@ func passHint(message string) jml.BlockReason {
 		{"isusableonce", jml.ReasonMultiUseNotAllowed},
 		{"usercredentialpolicy", jml.ReasonOutOfScope},
 		{"external guest", jml.ReasonUserExternal},
+		{"cannot delete default method", jml.ReasonRemovalDenied},
+		{"current default authentication method", jml.ReasonRemovalDenied},
 	} {
 		if strings.Contains(m, h.part) {
 			return h.reason

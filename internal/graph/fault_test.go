@@ -83,7 +83,7 @@ func TestEveryStatusIsAFault(t *testing.T) {
 				at := fmt.Sprintf("%s: %d %s", op.name, status, name)
 				err := op.call(t.Context(), c)
 				calls++
-				if op.name == "delete pass" && status == 404 {
+				if strings.HasPrefix(op.name, "delete ") && status == 404 {
 					if err != nil {
 						t.Errorf("%s: %v, want no error", at, err)
 					}
@@ -200,7 +200,7 @@ func TestRepliesThatSayNothing(t *testing.T) {
 		srv := newServer(t, func(w http.ResponseWriter, _ *http.Request) { reply(w) })
 		c := newClient(t, srv.config(t))
 		for _, op := range operations() {
-			if op.name == "delete pass" && name != "redirect" && name != "not modified" {
+			if strings.HasPrefix(op.name, "delete ") && name != "redirect" && name != "not modified" {
 				continue // its replies have no body
 			}
 			if op.name == "send mail" && name == "204" {
@@ -389,7 +389,10 @@ func TestBadIDsAreNotSent(t *testing.T) {
 		_, group := c.MemberOf(ctx, userID, []string{groupID, id})
 		_, privilege := c.Privilege(ctx, id)
 		_, _, create := c.CreatePass(ctx, id, request, now)
-		for i, err := range []error{methods, passes, member, group, privilege, create, c.DeletePass(ctx, id, passID)} {
+		_, addressees := c.Addressees(ctx, id, true)
+		key := jml.Method{ID: passID, Kind: jml.MethodFIDO2}
+		for i, err := range []error{methods, passes, member, group, privilege, create, addressees, c.DeletePass(ctx, id, passID),
+			c.DeleteMethod(ctx, id, key), c.EndSessions(ctx, id)} {
 			var f *jml.Fault
 			if !errors.As(err, &f) || f.Kind != jml.FaultRefused || id != "" && strings.Contains(err.Error(), id) {
 				t.Errorf("%d with id %q: %v", i, id, err)
@@ -399,6 +402,14 @@ func TestBadIDsAreNotSent(t *testing.T) {
 	for _, id := range []string{"", "..", "a/b", "a?b", "a b"} {
 		if err := c.DeletePass(ctx, userID, id); err == nil {
 			t.Errorf("pass %q is deleted", id)
+		}
+		if err := c.DeleteMethod(ctx, userID, jml.Method{ID: id, Kind: jml.MethodFIDO2}); err == nil {
+			t.Errorf("method %q is deleted", id)
+		}
+	}
+	for _, k := range []jml.MethodKind{"", "password", jml.MethodPass, "email", "external", "qrCodePin"} {
+		if err := c.DeleteMethod(ctx, userID, jml.Method{ID: passID, Kind: k}); err == nil {
+			t.Errorf("a method of kind %q is deleted", k)
 		}
 	}
 	for _, m := range []jml.Match{{}, {Attribute: "employeeId"}, {Attribute: "displayName", Value: "Robin"}} {

@@ -28,7 +28,7 @@ const (
 // learn.microsoft.com/graph/api/resources/user
 func hireProperties() []string {
 	return []string{"id", "accountEnabled", "userType", "displayName", "givenName", "surname", "userPrincipalName",
-		"employeeId", "employeeHireDate", "employeeType", "department", "companyName", "officeLocation", "country",
+		"employeeId", "employeeHireDate", "employeeType", "jobTitle", "department", "companyName", "officeLocation", "country",
 		"usageLocation", "preferredLanguage", "mobilePhone", "otherMails", "onPremisesImmutableId", "createdDateTime"}
 }
 

@@ -66,12 +66,12 @@ func TestHiresComeAsGraphWroteThem(t *testing.T) {
 	entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "E-8", UPN: "undated@firstpass.example"})
 	want := []map[string]any{
 		{"id": full.ID, "accountEnabled": false, "userType": "Member", "displayName": "Ines Okafor", "givenName": "Ines", "surname": "Okafor",
-			"userPrincipalName": full.UPN, "employeeId": "E-7", "employeeHireDate": "2026-03-09T00:00:00Z", "employeeType": "Contractor",
+			"userPrincipalName": full.UPN, "employeeId": "E-7", "employeeHireDate": "2026-03-09T00:00:00Z", "employeeType": "Contractor", "jobTitle": nil,
 			"department": "Glass", "companyName": "Example GmbH", "officeLocation": "Berlin", "country": "Germany", "usageLocation": "DE",
 			"preferredLanguage": "de-DE", "mobilePhone": "+49 30 5550101", "otherMails": []any{"ines@example.org"},
 			"onPremisesImmutableId": "aB+/c==", "createdDateTime": "2026-03-02T07:00:00Z"},
 		{"id": bare.ID, "accountEnabled": true, "userType": "Member", "displayName": "bare", "givenName": nil, "surname": nil,
-			"userPrincipalName": bare.UPN, "employeeId": nil, "employeeHireDate": "2026-03-09T00:00:00Z", "employeeType": nil,
+			"userPrincipalName": bare.UPN, "employeeId": nil, "employeeHireDate": "2026-03-09T00:00:00Z", "employeeType": nil, "jobTitle": nil,
 			"department": nil, "companyName": nil, "officeLocation": nil, "country": nil, "usageLocation": nil,
 			"preferredLanguage": nil, "mobilePhone": nil, "otherMails": []any{},
 			"onPremisesImmutableId": nil, "createdDateTime": "2026-03-02T07:00:00Z"},

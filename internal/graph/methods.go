@@ -56,18 +56,29 @@ func method(m models.AuthenticationMethodable) jml.Method {
 	return out
 }
 
-// DeleteMethod deletes a method. It returns nil if the method is not there.
-// Permission: UserAuthenticationMethod.ReadWrite.All; or the ReadWrite.All of
-// the kind, such as UserAuthMethod-Passkey.ReadWrite.All.
+// DeleteMethod deletes a method. That it is not there is no error, nor is a user
+// that is not there, as with DeletePass.
+//
+// Entra refuses to delete the user's default method while he has another one
+// that could be it: a refused Fault with Reason removalDenied and Code
+// defaultMethod. v1.0 does not tell which one that is, nor change it.
+// learn.microsoft.com/graph/api/phoneauthenticationmethod-delete,
+// github.com/microsoftgraph/microsoft-graph-docs issues 14470 and 18091
+//
+// Permission: the ReadWrite.All of the kind, as Needs lists them, or
+// UserAuthenticationMethod.ReadWrite.All for all kinds.
 func (c *Client) DeleteMethod(ctx context.Context, userID string, m jml.Method) error {
 	const op = "delete method"
-	if !guid.MatchString(userID) || m.ID == "" {
+	if !guid.MatchString(userID) {
 		return refuse(op, "badUserID", "")
+	}
+	if !methodID.MatchString(m.ID) {
+		return refuse(op, "badMethodID", "")
 	}
 	if !slices.Contains(jml.Removable(), m.Kind) {
 		return refuse(op, "badMethodKind", "")
 	}
-	_, err := c.do(ctx, op, func(ctx context.Context) error {
+	ex, err := c.do(ctx, op, func(ctx context.Context) error {
 		b := c.users().ByUserId(userID).Authentication()
 		switch m.Kind {
 		case jml.MethodFIDO2:
@@ -87,19 +98,31 @@ func (c *Client) DeleteMethod(ctx context.Context, userID string, m jml.Method) 
 	if errors.As(err, &f) && f.Kind == jml.FaultNotFound {
 		return nil
 	}
+	if f != nil && f.Kind == jml.FaultRefused && ex.hint == jml.ReasonRemovalDenied {
+		f.Code, f.Reason = "defaultMethod", jml.ReasonRemovalDenied
+	}
 	return err
 }
 
-// EndSessions signs the user out everywhere, within minutes: it invalidates the
-// refresh tokens. Permission: User.RevokeSessions.All.
+// EndSessions signs the user out everywhere: it invalidates the refresh tokens,
+// which takes some minutes to be felt, and access tokens live on for up to an
+// hour where continuous access evaluation is not done.
+// Permission: User.RevokeSessions.All.
+// learn.microsoft.com/graph/api/user-revokesigninsessions
 func (c *Client) EndSessions(ctx context.Context, userID string) error {
 	const op = "end sessions"
 	if !guid.MatchString(userID) {
 		return refuse(op, "badUserID", "")
 	}
 	_, err := c.do(ctx, op, func(ctx context.Context) error {
-		_, err := c.users().ByUserId(userID).RevokeSignInSessions().PostAsRevokeSignInSessionsPostResponse(ctx, nil)
-		return err
+		res, err := c.users().ByUserId(userID).RevokeSignInSessions().PostAsRevokeSignInSessionsPostResponse(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if res == nil || !deref(res.GetValue()) {
+			return bad("notRevoked")
+		}
+		return nil
 	})
 	return err
 }

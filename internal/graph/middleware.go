@@ -29,7 +29,7 @@ type exchange struct {
 	status     int
 	requestID  string
 	code       string
-	hint       jml.BlockReason // what the message seems to mean, for passes
+	hint       jml.BlockReason // what the message seems to mean
 	retryAfter time.Duration
 }
 
@@ -111,7 +111,7 @@ func (ex *exchange) readError(body []byte) {
 	// The fields before a wrong one are filled in, so the error is no reason to stop.
 	_ = json.Unmarshal(body, &odata)
 	ex.code = wordOrNothing(odata.Error.Code)
-	ex.hint = passHint(odata.Error.Message)
+	ex.hint = hintOf(odata.Error.Message)
 	if ex.requestID == "" {
 		ex.requestID = wordOrNothing(odata.Error.InnerError.RequestID)
 	}

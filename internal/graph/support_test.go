@@ -140,6 +140,10 @@ func operations() []operation {
 			return err
 		}},
 		{"send mail", func(ctx context.Context, c *graph.Client) error { return send(ctx, c, nil) }},
+		{"delete method", func(ctx context.Context, c *graph.Client) error {
+			return c.DeleteMethod(ctx, userID, jml.Method{ID: passID, Kind: jml.MethodFIDO2})
+		}},
+		{"end sessions", func(ctx context.Context, c *graph.Client) error { return c.EndSessions(ctx, userID) }},
 		{"delete pass", func(ctx context.Context, c *graph.Client) error { return c.DeletePass(ctx, userID, passID) }},
 	}
 }

@@ -55,6 +55,8 @@ func TestFindUsers(t *testing.T) {
 	state := entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "state", UPN: "s@firstpass.example", ExternalUserState: "Accepted"})
 	fed := entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "fed", UPN: "f@firstpass.example",
 		Identities: []entrasim.Identity{{SignInType: "federated", Issuer: "ExternalAzureAD", IssuerAssignedID: "x"}}})
+	placed := entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "placed", UPN: "p@firstpass.example",
+		Department: "Nursing", JobTitle: "Ward sister", Country: "NO", EmployeeType: "Temp", CompanyName: "Example Care"})
 	for i := range 3 {
 		entrasimtest.User(t, tenant, entrasim.User{EmployeeID: "many", UPN: fmt.Sprintf("m%d@firstpass.example", i)})
 	}
@@ -66,10 +68,12 @@ func TestFindUsers(t *testing.T) {
 		{jml.Match{Attribute: "userPrincipalName", Value: plain.UPN}, []jml.User{{ID: plain.ID, UPN: plain.UPN, Enabled: true}}},
 		{jml.Match{Attribute: "onPremisesImmutableId", Value: "aB+/c=="}, []jml.User{{ID: plain.ID, UPN: plain.UPN, Enabled: true}}},
 		{jml.Match{Attribute: "employeeId", Value: "off"}, []jml.User{{ID: off.ID, UPN: off.UPN}}},
-		{jml.Match{Attribute: "employeeId", Value: "inner"}, []jml.User{{ID: inner.ID, UPN: inner.UPN, Enabled: true}}},
-		{jml.Match{Attribute: "employeeId", Value: "invited"}, []jml.User{{ID: invited.ID, UPN: invited.UPN, Enabled: true, External: true}}},
+		{jml.Match{Attribute: "employeeId", Value: "inner"}, []jml.User{{ID: inner.ID, UPN: inner.UPN, Enabled: true, Guest: true}}},
+		{jml.Match{Attribute: "employeeId", Value: "invited"}, []jml.User{{ID: invited.ID, UPN: invited.UPN, Enabled: true, External: true, Guest: true}}},
 		{jml.Match{Attribute: "employeeId", Value: "state"}, []jml.User{{ID: state.ID, UPN: state.UPN, Enabled: true, External: true}}},
 		{jml.Match{Attribute: "employeeId", Value: "fed"}, []jml.User{{ID: fed.ID, UPN: fed.UPN, Enabled: true, External: true}}},
+		{jml.Match{Attribute: "employeeId", Value: "placed"}, []jml.User{{ID: placed.ID, UPN: placed.UPN, Enabled: true,
+			Department: "Nursing", JobTitle: "Ward sister", Country: "NO", EmployeeType: "Temp", Company: "Example Care"}}},
 		{jml.Match{Attribute: "employeeId", Value: "nobody"}, []jml.User{}},
 		{jml.Match{Attribute: "employeeId", Value: "' or employeeId ne '"}, []jml.User{}},
 	} {
@@ -231,15 +235,17 @@ func TestMethods(t *testing.T) {
 	for _, k := range []entrasim.MethodKind{entrasim.KindFIDO2, entrasim.KindWindowsHello, entrasim.KindPlatform, entrasim.KindAuthenticator,
 		entrasim.KindPhone, entrasim.KindSoftwareOath, entrasim.KindEmail, entrasim.KindExternal, entrasim.KindQRCodePin, "newerThanTheSDK"} {
 		m := must(tenant.AddMethod(user.ID, entrasim.Method{Kind: k, Created: &at}))
-		want = append(want, jml.Method{ID: m.ID, Kind: jml.MethodKind(k), CreatedAt: at})
+		want = append(want, jml.Method{ID: m.ID, Kind: jml.MethodKind(k), CreatedAt: at, AAGUID: m.AAGUID})
 	}
 	old := must(tenant.AddMethod(user.ID, entrasim.Method{Kind: entrasim.KindFIDO2}))
-	want = append(want, jml.Method{ID: old.ID, Kind: jml.MethodFIDO2})
+	want = append(want, jml.Method{ID: old.ID, Kind: jml.MethodFIDO2, AAGUID: old.AAGUID})
+	shouted := must(tenant.AddMethod(user.ID, entrasim.Method{Kind: entrasim.KindFIDO2, AAGUID: "2FC0579F-8113-47EA-B116-BB5A8DB9202A"}))
+	want = append(want, jml.Method{ID: shouted.ID, Kind: jml.MethodFIDO2, AAGUID: "2fc0579f-8113-47ea-b116-bb5a8db9202a"})
 	p, _, err := c.CreatePass(t.Context(), user.ID, request, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = append(want, jml.Method{ID: p.MethodID, Kind: "temporaryAccessPass", CreatedAt: now})
+	want = append(want, jml.Method{ID: p.MethodID, Kind: "temporaryAccessPass", CreatedAt: now, Reason: "NotYetValid"})
 	got, err := c.Methods(t.Context(), user.ID)
 	if err != nil || len(got) == 0 || got[0].Kind != "password" {
 		t.Fatalf("%+v, %v", got, err)
