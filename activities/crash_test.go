@@ -26,21 +26,36 @@ type crash struct{}
 // power switch: the process dies at the step called dieAt, before or after the
 // step had its effect. What is in world survives.
 type world struct {
-	steps         int
+	steps     int
+	dieAt     int
+	dieAfter  bool
+	onStep    []string
+	clock     time.Time
+	minted    int
+	passes    []jml.Pass
+	codes     map[string]string // method id → passcode
+	mails     []mail
+	lines     []audit.Entry
+	mark      activities.Checkpoint
+	marked    bool
+	violation string
+
 	methods       []jml.Method
+	ghosts        []jml.Method // deleted, and listed for methodLag more reads
+	methodLag     int
+	defaultMethod string                        // can't be deleted while there is another
+	deny          map[jml.MethodKind]*jml.Fault // by kind: no such deletion
+	gone          bool                          // there is no such user
+	unknown       int                           // reads by a replica that does not know him
 	sessionsEnded int
-	dieAt         int
-	dieAfter      bool
-	onStep        []string
-	clock         time.Time
-	minted        int
-	passes        []jml.Pass
-	codes         map[string]string // method id → passcode
-	mails         []mail
-	lines         []audit.Entry
-	mark          activities.Checkpoint
-	marked        bool
-	violation     string
+	denySessions  *jml.Fault
+	deletions     []string
+
+	users     []jml.User
+	policy    jml.PassPolicy
+	privilege jml.Privilege
+	choose    func(jml.Kind, string, jml.Snapshot, *jml.User) jml.Choice
+	around    map[string]jml.Addressees // by user id
 
 	in     workflows.IssueInput  // what to issue
 	key    secret.VisitKey       // of the visitor, if it is sealed
@@ -64,7 +79,8 @@ type mail struct {
 const userID = "0b8d7a1e-5c1f-4a6e-9a57-1f0f4f1d2c11"
 
 func newWorld() *world {
-	return &world{clock: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC), codes: map[string]string{}, links: map[string]bool{}, in: input}
+	return &world{clock: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC), codes: map[string]string{}, links: map[string]bool{}, in: input,
+		users: []jml.User{{ID: userID, Enabled: true}}}
 }
 
 // step does effect unless the process dies first, and dies after it if asked.
@@ -82,18 +98,39 @@ func (w *world) step(name string, effect func()) {
 }
 
 func (w *world) FindUsers(context.Context, jml.Match) (users []jml.User, err error) {
-	w.step("find", func() { users = []jml.User{{ID: userID, Enabled: true}} })
+	w.step("find", func() { users = w.users })
 	return users, nil
 }
-func (w *world) PassPolicy(context.Context) (jml.PassPolicy, error)           { return jml.PassPolicy{}, nil }
+func (w *world) PassPolicy(context.Context) (jml.PassPolicy, error)           { return w.policy, nil }
 func (w *world) MemberOf(context.Context, string, []string) ([]string, error) { return nil, nil }
-func (w *world) Privilege(context.Context, string) (jml.Privilege, error) {
-	return jml.Privilege{}, nil
+func (w *world) Privilege(context.Context, string) (p jml.Privilege, err error) {
+	w.step("privilege", func() { p = w.privilege })
+	return p, nil
 }
-func (w *world) Methods(context.Context, string) ([]jml.Method, error) {
-	return slices.Clone(w.methods), nil
+func (w *world) Methods(context.Context, string) (list []jml.Method, err error) {
+	w.step("list methods", func() {
+		if w.gone || w.unknown > 0 {
+			w.unknown--
+			err = notThere("list methods")
+			return
+		}
+		list = slices.Concat(w.methods, w.ghosts)
+		if w.methodLag--; w.methodLag <= 0 {
+			w.ghosts = nil
+		}
+	})
+	return list, err
 }
-func (w *world) Check(context.Context, jml.Notice) error             { return nil }
+
+func notThere(op string) error {
+	return &jml.Fault{System: "graph", Op: op, Kind: jml.FaultNotFound, Status: 404}
+}
+func (w *world) Check(_ context.Context, n jml.Notice) error {
+	if n.Recipient == "" {
+		return &jml.Fault{System: n.Channel, Op: "send", Kind: jml.FaultRefused, Reason: jml.ReasonNoRecipient}
+	}
+	return nil
+}
 func (w *world) Probe(context.Context, string, *jml.Notice) error    { return nil }
 func (w *world) Keep(context.Context) func()                         { return func() {} }
 func (w *world) Load(context.Context) (activities.Checkpoint, error) { return w.mark, nil }
@@ -149,18 +186,44 @@ func (w *world) DeletePass(_ context.Context, _, id string) error {
 }
 
 func (w *world) DeleteMethod(_ context.Context, _ string, m jml.Method) error {
+	if f := w.deny[m.Kind]; f != nil {
+		return f
+	}
+	if m.ID == w.defaultMethod && len(w.methods) > 1 {
+		return &jml.Fault{System: "graph", Op: "delete method", Kind: jml.FaultRefused, Status: 400, Code: "defaultMethod", Reason: jml.ReasonRemovalDenied}
+	}
 	w.step("delete method", func() {
-		w.methods = slices.DeleteFunc(w.methods, func(o jml.Method) bool { return o.ID == m.ID })
+		if i := slices.IndexFunc(w.methods, func(o jml.Method) bool { return o.ID == m.ID }); i >= 0 {
+			announced := slices.ContainsFunc(w.lines, func(e audit.Entry) bool { return e.Event == audit.EventMethodRemove && e.MethodID == m.ID })
+			if !announced {
+				w.violation = "a method went without an audit line before: " + m.ID
+			}
+			w.ghosts, w.methods = append(w.ghosts, m), slices.Delete(w.methods, i, i+1)
+			w.deletions = append(w.deletions, m.ID)
+		}
 	})
 	return nil
 }
 
 func (w *world) EndSessions(context.Context, string) error {
-	w.step("end sessions", func() { w.sessionsEnded++ })
+	if w.denySessions != nil {
+		return w.denySessions
+	}
+	if w.gone {
+		return notThere("end sessions")
+	}
+	w.step("end sessions", func() {
+		if len(w.lines) == 0 || w.lines[len(w.lines)-1].Event != audit.EventSessionsEnd {
+			w.violation = "sessions ended without an audit line before"
+		}
+		w.sessionsEnded++
+	})
 	return nil
 }
 
-func (w *world) Choose(jml.Kind, string, jml.Snapshot, *jml.User) jml.Choice { return jml.Choice{} }
+func (w *world) Choose(kind jml.Kind, source string, s jml.Snapshot, u *jml.User) jml.Choice {
+	return w.choose(kind, source, s, u)
+}
 
 func (w *world) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	if w.refuseMail != nil {
@@ -179,8 +242,12 @@ func (w *world) Address(channel string) (jml.AddressKind, bool) {
 	return map[string]jml.AddressKind{"mail": jml.AddressMail, "sms": jml.AddressPhone}[channel], true
 }
 
-func (w *world) Addressees(context.Context, string, bool) (around jml.Addressees, err error) {
+func (w *world) Addressees(_ context.Context, id string, _ bool) (around jml.Addressees, err error) {
 	w.step("addressees", func() {
+		if own, ok := w.around[id]; ok {
+			around = own
+			return
+		}
 		around = jml.Addressees{WorkMail: "work@example.org", Manager: jml.Addressee{GivenName: "Mo", Mail: "boss@example.org", Phone: "+4520000009", Locale: "da"}}
 	})
 	return around, nil
@@ -468,7 +535,7 @@ func TestUsedPassWasHandedOver(t *testing.T) {
 func TestNoAuditNoPass(t *testing.T) {
 	w := newWorld()
 	a, err := activities.New(activities.Config{
-		Directory: w, Sender: w, Invitations: w, Checkpoints: w, Audit: failingAudit{},
+		Directory: w, Sender: w, Invitations: w, Profiles: w, Checkpoints: w, Audit: failingAudit{},
 		Now: func() time.Time { return w.clock }, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -480,6 +547,15 @@ func TestNoAuditNoPass(t *testing.T) {
 	}
 	if w.minted != 0 {
 		t.Error("a pass was made without an audit line")
+	}
+	w.methods = []jml.Method{{ID: "key", Kind: jml.MethodFIDO2}}
+	for _, in := range []workflows.RemoveInput{
+		{UserID: userID, Rule: jml.RemoveOlder}, {UserID: userID, EndSessions: true},
+	} {
+		_, err = a.RemoveMethods(context.Background(), in)
+		if err == nil || !strings.Contains(err.Error(), string(jml.ReasonAuditUnavailable)) || len(w.deletions) != 0 || w.sessionsEnded != 0 {
+			t.Errorf("%v; deleted %v, ended sessions %d times, without an audit line", err, w.deletions, w.sessionsEnded)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,5 +134,66 @@ func TestAttestHasANumber(t *testing.T) {
 	res, err, _ := w.send(t, message(jml.MessageAttest, toBoss), 0, false)
 	if err != nil || res.NumberHash != "hash of "+res.Hash+"number v" {
 		t.Errorf("%v, %+v", err, res)
+	}
+}
+
+// The pass of a device goes to who sets it up, at his work; nobody else's
+// address stands in for his.
+func TestTechnicianRoutes(t *testing.T) {
+	mail := jml.Route{Channel: "mail", Recipient: jml.RecipientTechnician}
+	sms := jml.Route{Channel: "sms", Recipient: jml.RecipientTechnician}
+	full := jml.Addressees{WorkMail: "tech@example.org", WorkPhone: "+4520000007", Manager: jml.Addressee{Mail: "techboss@example.org"}}
+	for name, tt := range map[string]struct {
+		technician string
+		around     jml.Addressees
+		routes     []jml.Route
+		to         string
+		route      int
+	}{
+		"mail":            {"t", full, []jml.Route{mail, sms}, "tech@example.org", 0},
+		"phone":           {"t", full, []jml.Route{sms, mail}, "+4520000007", 0},
+		"no mail":         {"t", jml.Addressees{WorkPhone: "+4520000007"}, []jml.Route{mail, sms}, "+4520000007", 1},
+		"no phone":        {"t", jml.Addressees{WorkMail: "tech@example.org"}, []jml.Route{sms, mail}, "tech@example.org", 1},
+		"nothing":         {"t", jml.Addressees{}, []jml.Route{mail, sms, toDesk}, "hq@example.org", 2},
+		"nobody":          {"", full, []jml.Route{mail, toDesk}, "hq@example.org", 1},
+		"no route at all": {"t", jml.Addressees{}, []jml.Route{mail, sms}, "", 0},
+	} {
+		w := newWorld()
+		w.around = map[string]jml.Addressees{"t": tt.around}
+		in := message(jml.MessageIssued, tt.routes...)
+		in.Technician = tt.technician
+		res, err, _ := w.send(t, in, 0, false)
+		pass := newWorld()
+		pass.around = w.around
+		pass.in.Technician, pass.in.Routes = tt.technician, tt.routes
+		issued, passErr, _ := pass.attempt(t, 0, false)
+		if tt.to == "" {
+			if err == nil || passErr == nil || len(w.mails)+len(pass.mails) != 0 || pass.minted != 0 {
+				t.Errorf("%s: %v, %v, sent %+v, minted %d", name, err, passErr, w.mails, pass.minted)
+			}
+			continue
+		}
+		if err != nil || len(w.mails) != 1 || w.mails[0].to != tt.to || res.Route != tt.route {
+			t.Errorf("%s: %v, sent %+v, route %d", name, err, w.mails, res.Route)
+		}
+		if passErr != nil || len(pass.mails) != 1 || pass.mails[0].to != tt.to || issued.Route != tt.route {
+			t.Errorf("%s: pass: %v, sent to %+v, route %d", name, passErr, len(pass.mails), issued.Route)
+		}
+	}
+}
+
+// Before anybody is found in the tenant, only what HR and the configuration know
+// is an address.
+func TestMessageBeforeThereIsAUser(t *testing.T) {
+	w := newWorld()
+	in := message(jml.MessageApproval, toBoss, jml.Route{Channel: "mail", Recipient: jml.RecipientWorkMail}, jml.Route{Channel: "mail", Recipient: jml.RecipientSponsor}, toDesk)
+	in.UserID = ""
+	res, err, _ := w.send(t, in, 0, false)
+	if err != nil || len(w.mails) != 1 || w.mails[0].to != "hq@example.org" || res.Route != 3 || slices.Contains(w.onStep, "addressees") {
+		t.Errorf("%v, sent %+v, route %d, %v", err, w.mails, res.Route, w.onStep)
+	}
+	in.Routes = in.Routes[:3]
+	if _, err, _ := w.send(t, in, 0, false); err == nil || len(w.mails) != 1 {
+		t.Errorf("%v, sent %+v", err, w.mails)
 	}
 }

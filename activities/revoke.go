@@ -79,10 +79,13 @@ func (a *Activities) use(ctx context.Context, in workflows.RevokeInput) (jml.Use
 	for _, m := range methods {
 		switch {
 		case m.Kind == jml.MethodPass && m.ID == in.MethodID:
-			if (jml.Pass{UsabilityReason: m.Reason}).Used() {
+			p := jml.Pass{UsabilityReason: m.Reason}
+			if p.Used() {
 				return jml.UseYes, nil
 			}
-			if in.Request.OneTime {
+			// Whether one that was used and has expired is called used or
+			// expired no page says.
+			if in.Request.OneTime && !p.Dead() {
 				use = jml.UseNone
 			}
 		case m.Kind != jml.MethodPass && !m.CreatedAt.IsZero() && !m.CreatedAt.Before(in.UsableFrom):
