@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
+
+	"firstpass.internal/internal/jml"
 )
 
 // decode turns a tree into a Config and says what does not fit: keys nobody
@@ -69,6 +71,9 @@ func stringsOnly(from, to reflect.Value) (any, error) {
 	number := k == reflect.Int || k == reflect.Int64 || k == reflect.Uint64 || k == reflect.Float64
 	want := ""
 	switch {
+	case to.Type() == reflect.TypeFor[jml.Date]() && from.Type() == reflect.TypeFor[time.Time]():
+		// YAML takes a bare 2026-12-25 for a moment, midnight UTC.
+		return from.Interface().(time.Time).Format(time.DateOnly), nil
 	case to.Type() == reflect.TypeFor[time.Duration]() && k != reflect.String:
 		want = "a duration; write 15m, 48h or 2d"
 	case to.Type() == reflect.TypeFor[Size]() && (k == reflect.Float64 || k != reflect.String && !number):

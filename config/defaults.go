@@ -35,10 +35,17 @@ func withDefaults(tree map[string]any) map[string]any {
 			"sign_in_url": "https://mysignins.microsoft.com/security-info",
 			"colour":      "#1f4e79",
 		},
-		"messages": map[string]any{"locale": "en"},
+		"messages":      map[string]any{"locale": "en"},
+		"verifications": []any{"in_person", "video", "callback", "manager"},
 	})
 	each(out, "channels", channelDefaults)
-	each(out, "sources", sourceDefaults)
+	each(out, "calendars", calendarDefaults)
+	profile := fallbackDefault(tree["profiles"])
+	each(out, "sources", func(s map[string]any) map[string]any {
+		def := sourceDefaults(s)
+		def["profile"] = profile
+		return def
+	})
 	eachNamed(out, "proofs", proofDefaults)
 	eachNamed(out, "profiles", profileDefaults)
 	return out
@@ -86,7 +93,7 @@ func sourceDefaults(s map[string]any) map[string]any {
 	if kind == "" {
 		kind = string(SourceWebhook)
 	}
-	out := map[string]any{"kind": kind, "profile": "default", "contact_guard": "3d"}
+	out := map[string]any{"kind": kind, "contact_guard": "3d"}
 	brake := map[string]any{"share": 0.2, "least": 10}
 	switch SourceKind(kind) {
 	case SourceWebhook, SourceSCIM:
@@ -139,62 +146,136 @@ func requestDefaults() map[string]any {
 	}
 }
 
-// profileDefaults gives a profile the defaults of its mode alone.
-func profileDefaults(p map[string]any) map[string]any {
-	var strong []any
-	for _, k := range jml.StrongMethods() {
-		strong = append(strong, string(k))
+// fallbackDefault is the profile of a source that names none: the one called
+// default. Where there is none, the rules may be all there is.
+func fallbackDefault(section any) string {
+	profiles, _ := section.(map[string]any)
+	if _, ok := profiles["default"]; ok {
+		return "default"
 	}
+	for _, v := range profiles {
+		p, _ := v.(map[string]any)
+		if when, _ := p["when"].(string); when != "" && isFor(p, jml.KindJoiner) {
+			return ""
+		}
+	}
+	return "default"
+}
+
+// isFor reports whether the profile p, as it is written, is for journeys of this
+// kind.
+func isFor(p map[string]any, kind jml.Kind) bool {
+	list, ok := p["for"].([]any)
+	if !ok {
+		return kind == jml.KindJoiner
+	}
+	return slices.Contains(list, any(string(kind)))
+}
+
+func calendarDefaults(map[string]any) map[string]any {
+	return map[string]any{"weekend": []any{"saturday", "sunday"}}
+}
+
+// profileDefaults gives a profile the defaults of its mode and of the kinds of
+// journeys it is for alone: what it holds beyond them, validation can tell to
+// have no effect.
+func profileDefaults(p map[string]any) map[string]any {
 	mode := p["mode"]
 	if mode == nil {
 		// The passcode in nobody's mailbox is the safer default.
 		mode = string(jml.ModePickup)
 	}
 	out := map[string]any{
-		"lead_time":  "2d",
-		"start_hour": "09:00",
+		"for": []any{string(jml.KindJoiner)},
 		// A tenant's policy allows 1 to 8 hours unless somebody changed it.
 		// https://learn.microsoft.com/entra/identity/authentication/howto-authentication-temporary-access-pass
-		"lifetime":    "8h",
-		"one_time":    false,
-		"mode":        mode,
-		"reissues":    2,
-		"complete_on": strong,
-		"settle":      "15m",
-		"timeout":     "7d",
-		"poll":        []any{"2m", "5m", "10m", "15m"},
-		"recheck":     []any{"1m", "2m", "5m", "10m", "15m", "30m", "1h"},
+		"lifetime": "8h",
+		"one_time": false,
+		"mode":     mode,
+		"reissues": 2,
+		"remove":   "none",
+		"devices":  1,
+		"settle":   "15m",
+		"timeout":  "7d",
+		"poll":     []any{"2m", "5m", "10m", "15m"},
+		"recheck":  []any{"1m", "2m", "5m", "10m", "15m", "30m", "1h"},
 	}
 	if mode == string(jml.ModePickup) {
 		out["link_valid"], out["window"] = "7d", "15m"
 	}
+	joiner, mover := isFor(p, jml.KindJoiner), isFor(p, jml.KindMover)
+	if joiner {
+		out["late"] = "now"
+	}
+	if joiner || mover {
+		out["start_hour"] = "09:00"
+		if p["lead_days"] == nil {
+			out["lead_time"] = "2d"
+		}
+	}
+	if isFor(p, jml.KindRecovery) {
+		out["cap"] = map[string]any{"count": 3, "per": "30d", "rest": "1h"}
+	}
+	if isFor(p, jml.KindStaging) {
+		// Who sets up a device is no part of what the employee registers: the
+		// technician says when it is done, and keeps nothing.
+		out["remove"], out["complete_on"] = string(jml.RemoveRegistered), []any{}
+		// The window, and so the link, is a working day at the longest.
+		out["timeout"] = "8h"
+		if mode == string(jml.ModePickup) {
+			out["link_valid"] = "8h"
+		}
+		return out
+	}
+	var strong []any
+	for _, k := range jml.StrongMethods() {
+		strong = append(strong, string(k))
+	}
+	out["complete_on"] = strong
+	// On the pick-up page an employee can ask for another pass by himself; with
+	// mode send only who is named can be told.
+	out["unfinished"] = "wait"
+	if mode == string(jml.ModePickup) || p["change_to"] != nil {
+		out["unfinished"] = string(jml.UnfinishedOffer)
+	}
 	return out
 }
 
-// tellWhoGotTheCode gives the profiles of mode pickup that name nobody to notify
-// those who get the code: whoever had a part in a collection hears of it, and
-// can say that it was not he. It works on a valid Config, since what is wrong
-// with code_to is to be told once.
-func tellWhoGotTheCode(c *Config) {
+// tellThem names who is told where a profile does not: of a collection, who got
+// the code, since whoever had a part in it can say that it was not he; of a start
+// that moved and a pass used up, who got what no longer works. It works on a
+// valid Config, since what is wrong with a route is to be told once.
+func tellThem(c *Config) {
 	for name, pr := range c.Profiles {
 		if pr.Mode == jml.ModePickup && len(pr.NoticeTo) == 0 {
 			pr.NoticeTo = noticeTo(c, pr.CodeTo)
-			c.Profiles[name] = pr
 		}
+		if len(pr.ChangeTo) == 0 && !pr.isFor(jml.KindStaging) {
+			pr.ChangeTo = changeTo(c, append(slices.Clone(pr.LinkTo), pr.PassTo...))
+		}
+		c.Profiles[name] = pr
 	}
 }
 
-// noticeTo returns the routes of codeTo that can carry a notice: a letter would
-// come too late.
+// noticeTo returns the routes of codeTo that can carry a notice.
 func noticeTo(c *Config, codeTo []Route) []Route {
+	return slices.DeleteFunc(slices.Clone(codeTo), func(r Route) bool { return c.letter(r) })
+}
+
+// changeTo returns the routes to the employee himself, each once.
+func changeTo(c *Config, list []Route) []Route {
 	var out []Route
-	for _, r := range codeTo {
-		letter := slices.ContainsFunc(c.Channels, func(ch Channel) bool { return ch.Name == r.Channel && ch.Kind == ChannelLetter })
-		if !letter {
+	for _, r := range list {
+		if r.Recipient.Employee() && !c.letter(r) && !slices.Contains(out, r) {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// letter reports whether r goes by post, too slow to tell of anything.
+func (c *Config) letter(r Route) bool {
+	return slices.ContainsFunc(c.Channels, func(ch Channel) bool { return ch.Name == r.Channel && ch.Kind == ChannelLetter })
 }
 
 // fill returns a copy of have with the keys of def that it lacks.

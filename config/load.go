@@ -51,7 +51,7 @@ func load(raw []byte, dir string, getenv func(string) string) (*Config, error) {
 	if err := found.join(); err != nil {
 		return nil, err
 	}
-	tellWhoGotTheCode(c)
+	tellThem(c)
 	absolute(c, dir)
 	return c, nil
 }

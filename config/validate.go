@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"firstpass.internal/internal/jml"
 )
 
 // Bounds of a pass's lifetime in Graph: 10 minutes to 30 days.
@@ -37,6 +35,9 @@ func validate(c *Config) problems {
 	p.proofs(c)
 	p.sources(c)
 	p.profiles(c)
+	p.fallbacks(c)
+	p.calendars(c.Calendars)
+	p.verifications(c.Verifications)
 	p.required("refs.key_file", c.Refs.KeyFile)
 	p.ledger(c.Ledger)
 	p.required("audit.file", c.Audit.File)
@@ -137,9 +138,7 @@ func (p *problems) profiles(c *Config) {
 	for _, name := range sorted(c.Profiles) {
 		path, pr := "profiles."+name, c.Profiles[name]
 		p.name(path, name, nil)
-		if pr.LeadTime < 0 {
-			p.add(path+".lead_time", "must not be negative")
-		}
+		p.journeys(c, path, pr)
 		if pr.Lifetime%time.Minute != 0 {
 			p.add(path+".lifetime", "want whole minutes")
 		}
@@ -147,14 +146,7 @@ func (p *problems) profiles(c *Config) {
 			p.add(path+".lifetime", "Entra allows 10m to 720h (30 days)")
 		}
 		p.delivery(c, path, pr)
-		if len(pr.CompleteOn) == 0 {
-			p.add(path+".complete_on", "missing; nothing could ever complete a journey")
-		}
-		for i, k := range pr.CompleteOn {
-			if !slices.Contains(jml.StrongMethods(), k) {
-				p.oneOf(fmt.Sprintf("%s.complete_on[%d]", path, i), string(k), words(jml.StrongMethods())...)
-			}
-		}
+		p.requirement(path, pr)
 		if pr.Settle < 0 {
 			p.add(path+".settle", "must not be negative")
 		}

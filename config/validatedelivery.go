@@ -158,6 +158,12 @@ func (p *problems) route(c *Config, at string, r Route, message jml.Message) {
 		p.oneOf(at+".recipient", string(r.Recipient), words(jml.Recipients())...)
 	case message == jml.MessageAttest && r.Recipient != jml.RecipientManager && r.Recipient != jml.RecipientSponsor:
 		p.add(at+".recipient", "want manager or sponsor: nobody vouches for himself, and a desk has a proof of its own")
+	case message == jml.MessageApproval && r.Recipient != jml.RecipientDesk:
+		p.add(at+".recipient", "want desk: a second person approves, not who stands near the employee")
+	case message == jml.MessageMoved && !r.Recipient.Employee():
+		p.add(at+".recipient", "want personal_mail, personal_phone or work_mail: it speaks to the employee")
+	case message == jml.MessageMissed && r.Recipient != jml.RecipientManager && r.Recipient != jml.RecipientSponsor && r.Recipient != jml.RecipientDesk:
+		p.add(at+".recipient", "want manager, sponsor or desk: the employee was reminded already")
 	case message == jml.MessageAlert && r.Recipient.Employee():
 		p.add(at+".recipient", "want desk, manager or sponsor: an alert is for who can act, and the employee's own address may be what is wrong")
 	}
@@ -188,7 +194,7 @@ func (p *problems) route(c *Config, at string, r Route, message jml.Message) {
 func refuses(kind ChannelKind, message jml.Message) string {
 	switch {
 	case slices.Contains(chatChannels(), kind) && message.Secret():
-		return fmt.Sprintf("kind %s is read by a whole room; it takes reminders to a desk and alerts only", kind)
+		return fmt.Sprintf("kind %s is read by a whole room; it takes alerts, requests for approval and reminders to a desk only", kind)
 	case kind == ChannelLetter && message != jml.MessageLink && message != jml.MessageCode:
 		return "kind letter takes link_to and code_to only"
 	}
@@ -211,7 +217,7 @@ func (p *problems) reaches(c *Config, at string, r Route, ch Channel) {
 		if address != jml.AddressPhone && !takesAnybody {
 			bad("twilio, webhook or letter")
 		}
-	case jml.RecipientManager, jml.RecipientSponsor:
+	case jml.RecipientManager, jml.RecipientSponsor, jml.RecipientTechnician:
 		if address == jml.AddressNone {
 			bad(mails + " or twilio")
 		}
@@ -246,9 +252,15 @@ func (p *problems) desk(c *Config, at, name string, ch Channel) {
 }
 
 // person names whom a route ends at. Two desks are two, and so are two channels
-// that are desks themselves.
-func (r Route) person() string {
+// that are desks themselves. A technician's mailbox and his phone are two as
+// well: he sets up the device, and who gets at one of them has not the pass.
+func (c *Config) person(r Route) string {
 	switch {
+	case r.Recipient == jml.RecipientTechnician:
+		if c.texts(r) {
+			return "technician by phone"
+		}
+		return "technician by mail"
 	case r.Recipient != jml.RecipientDesk:
 		return string(r.Recipient)
 	case r.Desk != "":
@@ -257,16 +269,20 @@ func (r Route) person() string {
 	return "channel " + r.Channel
 }
 
+func (c *Config) texts(r Route) bool {
+	return slices.ContainsFunc(c.Channels, func(ch Channel) bool { return ch.Name == r.Channel && ch.Kind.address() == jml.AddressPhone })
+}
+
 // shared returns the index in list of a route that ends where r does, or -1.
-func (r Route) shared(list []Route) int {
-	return slices.IndexFunc(list, func(o Route) bool { return r.Recipient != "" && o.person() == r.person() })
+func (c *Config) shared(r Route, list []Route) int {
+	return slices.IndexFunc(list, func(o Route) bool { return r.Recipient != "" && c.person(o) == c.person(r) })
 }
 
 // apart checks that nobody gets what both lists send.
-func (p *problems) apart(at, key string, list []Route, otherKey string, other []Route, why string) {
+func (p *problems) apart(c *Config, at, key string, list []Route, otherKey string, other []Route, why string) {
 	for i, r := range list {
-		if j := r.shared(other); j >= 0 {
-			p.add(fmt.Sprintf("%s.%s[%d]", at, key, i), fmt.Sprintf("%s is in %s[%d] too; %s", r.person(), otherKey, j, why))
+		if j := c.shared(r, other); j >= 0 {
+			p.add(fmt.Sprintf("%s.%s[%d]", at, key, i), fmt.Sprintf("%s is in %s[%d] too; %s", c.person(r), otherKey, j, why))
 		}
 	}
 }
@@ -292,13 +308,13 @@ func (p *problems) delivery(c *Config, at string, pr ProfileKey) {
 		p.routes(c, at+".pass_to", pr.PassTo, jml.MessagePass)
 		p.routes(c, at+".rest_to", pr.RestTo, jml.MessagePass)
 		p.routes(c, at+".notice_to", pr.NoticeTo, jml.MessageIssued)
-		p.apart(at, "rest_to", pr.RestTo, "pass_to", pr.PassTo, "who gets both halves has the whole passcode, which a split is to prevent")
+		p.apart(c, at, "rest_to", pr.RestTo, "pass_to", pr.PassTo, "who gets both halves has the whole passcode, which a split is to prevent")
 		return
 	}
 	p.routes(c, at+".link_to", pr.LinkTo, jml.MessageLink)
 	p.routes(c, at+".code_to", pr.CodeTo, jml.MessageCode)
 	p.routes(c, at+".notice_to", pr.NoticeTo, jml.MessageCollected)
-	p.apart(at, "code_to", pr.CodeTo, "link_to", pr.LinkTo, "who holds both, or gets at that one mailbox, has the pass; link and code must go to different recipients")
+	p.apart(c, at, "code_to", pr.CodeTo, "link_to", pr.LinkTo, "who holds both, or gets at that one mailbox, has the pass; link and code must go to different recipients")
 	if pr.LinkValid != 0 {
 		p.between(at+".link_valid", pr.LinkValid, minLinkValid, maxLinkValid)
 	}
@@ -335,17 +351,17 @@ func (p *problems) profileProofs(c *Config, at string, pr ProfileKey) {
 		case slices.Contains(pr.Proofs[:i], name):
 			p.add(item, "is there twice")
 		case proof.Kind == jml.ProofManager:
-			p.voucher(item, proof.To, "link_to", pr.LinkTo)
-			p.voucher(item, proof.To, "code_to", pr.CodeTo)
+			p.voucher(c, item, proof.To, "link_to", pr.LinkTo)
+			p.voucher(c, item, proof.To, "code_to", pr.CodeTo)
 		}
 	}
 }
 
 // voucher refuses that whoever vouches holds link or code himself.
-func (p *problems) voucher(at string, asked []Route, key string, list []Route) {
+func (p *problems) voucher(c *Config, at string, asked []Route, key string, list []Route) {
 	for i, r := range list {
-		if r.shared(asked) >= 0 {
-			p.add(at, fmt.Sprintf("%s is in %s[%d] too; who holds a part and vouches is one person where there should be two", r.person(), key, i))
+		if c.shared(r, asked) >= 0 {
+			p.add(at, fmt.Sprintf("%s is in %s[%d] too; who holds a part and vouches is one person where there should be two", c.person(r), key, i))
 		}
 	}
 }

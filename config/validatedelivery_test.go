@@ -125,7 +125,7 @@ func TestChannels(t *testing.T) {
 		{"none at once", `{name: x, kind: graph, from: a@example.org, at_once: 0}`, []string{"at_once: want 1 to 1000"}},
 		{"values of sendgrid", `{name: x, api_key_file: k, endpoint: "http://example.org", from: nobody, reply_to: "A <a@example.org>", templates: {pass: 7c4f, hello: ` + ids + `}}`, []string{
 			"endpoint: want https", "from: want a mail address and nothing else", "reply_to: want a mail address and nothing else",
-			"templates.hello: there is no such message; messages: pass, link, code, issued, collected, reminder, escalation, attest, alert",
+			"templates.hello: there is no such message; messages: pass, link, code, issued, collected, reminder, escalation, attest, alert, approval, moved, unfinished, missed",
 			"templates.pass: want the id of a dynamic template, d-…"}},
 		{"no port", `{name: x, kind: smtp, server: s.example.org, from: a@example.org}`, []string{"server: want host:port"}},
 		{"no host", `{name: x, kind: smtp, server: ":25", from: a@example.org}`, []string{"server: want host:port"}},
@@ -219,7 +219,7 @@ func TestProofs(t *testing.T) {
 		// Whoever waits at the page must not be who is asked about him.
 		{"vouching for oneself", `{kind: manager, to: [{channel: mail, recipient: work_mail}]}`, []string{".to[0].recipient: want manager or sponsor: nobody vouches for himself, and a desk has a proof of its own"}},
 		{"vouching by a desk", `{kind: manager, to: [{channel: mail, recipient: desk, desk: it}]}`, []string{".to[0].recipient: want manager or sponsor: nobody vouches for himself, and a desk has a proof of its own"}},
-		{"vouching in a chat room", `{kind: manager, to: [{channel: teams, recipient: manager}]}`, []string{".to[0].channel: kind teams is read by a whole room; it takes reminders to a desk and alerts only"}},
+		{"vouching in a chat room", `{kind: manager, to: [{channel: teams, recipient: manager}]}`, []string{".to[0].channel: kind teams is read by a whole room; it takes alerts, requests for approval and reminders to a desk only"}},
 		{"vouching by letter", `{kind: manager, to: [{channel: letter, recipient: manager}]}`, []string{".to[0].channel: kind letter takes link_to and code_to only"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -273,8 +273,8 @@ func TestRecipients(t *testing.T) {
 	for route, want := range map[string]string{
 		"{recipient: personal_mail}":                    "channel: missing",
 		"{channel: pigeon, recipient: personal_mail}":   `channel: there is no channel "pigeon"; channels: hook, letter, mail, relay, slack, sms, teams, tenant`,
-		"{channel: mail}":                               "recipient: missing; want personal_mail or personal_phone or work_mail or manager or sponsor or desk",
-		"{channel: mail, recipient: boss}":              "recipient: want personal_mail or personal_phone or work_mail or manager or sponsor or desk",
+		"{channel: mail}":                               "recipient: missing; want personal_mail or personal_phone or work_mail or manager or sponsor or desk or technician",
+		"{channel: mail, recipient: boss}":              "recipient: want personal_mail or personal_phone or work_mail or manager or sponsor or desk or technician",
 		"{channel: mail, recipient: personal_phone}":    `recipient: personal_phone needs a channel of kind twilio, webhook or letter; "mail" is of kind sendgrid`,
 		"{channel: sms, recipient: work_mail}":          `recipient: work_mail needs a channel of kind sendgrid, smtp, graph, webhook or letter; "sms" is of kind twilio`,
 		"{channel: hook, recipient: manager}":           `recipient: manager needs a channel of kind sendgrid, smtp, graph or twilio; "hook" is of kind webhook`,
@@ -284,7 +284,7 @@ func TestRecipients(t *testing.T) {
 		"{channel: sms, recipient: desk, desk: gate}":   `desk: desk "gate" has no phone, which channel "sms" sends to`,
 		"{channel: mail, recipient: desk, desk: x}":     `desk: there is no desk "x"; desks: gate, it, night`,
 		"{channel: hook, recipient: desk, desk: it}":    `desk: has no effect: channel "hook" is of kind webhook and so a desk itself`,
-		"{channel: teams, recipient: desk}":             "channel: kind teams is read by a whole room; it takes reminders to a desk and alerts only",
+		"{channel: teams, recipient: desk}":             "channel: kind teams is read by a whole room; it takes alerts, requests for approval and reminders to a desk only",
 	} {
 		got := complaints(t, map[string]string{"profiles": `{default: {link_to: [` + route + `], code_to: [{channel: sms, recipient: personal_phone}]}}`})
 		got = slices.DeleteFunc(got, func(s string) bool { return strings.Contains(s, ".code_to[0]") })
@@ -303,7 +303,7 @@ func TestProfileDelivery(t *testing.T) {
 		rule   = "who holds both, or gets at that one mailbox, has the pass; link and code must go to different recipients"
 		split  = "who gets both halves has the whole passcode, which a split is to prevent"
 		one    = "who holds a part and vouches is one person where there should be two"
-		room   = "is read by a whole room; it takes reminders to a desk and alerts only"
+		room   = "is read by a whole room; it takes alerts, requests for approval and reminders to a desk only"
 		print  = "kind letter takes link_to and code_to only"
 	)
 	for _, tc := range []struct {
@@ -366,7 +366,7 @@ func TestProfileDelivery(t *testing.T) {
 			".reminders[1].of: missing; want start or expiry", ".reminders[1].to: missing; nobody would be reminded"}},
 		{"reminders by what can't", send + ", reminders: [{before: 1h, of: start, to: [{channel: letter, recipient: desk}, {channel: letter, recipient: personal_mail}, {channel: teams, recipient: personal_mail}, {channel: pigeon, recipient: manager}]}]", []string{
 			".reminders[0].to[0].channel: " + print, ".reminders[0].to[1].channel: " + print,
-			".reminders[0].to[2].channel: kind teams is read by a whole room; it takes reminders to a desk and alerts only",
+			".reminders[0].to[2].channel: kind teams is read by a whole room; it takes alerts, requests for approval and reminders to a desk only",
 			`.reminders[0].to[3].channel: there is no channel "pigeon"; channels: hook, letter, mail, relay, slack, sms, teams, tenant`}},
 
 		{"quiet hours", send + `, quiet_hours: {from: "20:00", until: "07:00"}`, nil},

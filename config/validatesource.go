@@ -16,9 +16,7 @@ func (p *problems) sources(c *Config) {
 	for i, s := range c.Sources {
 		at := fmt.Sprintf("sources[%d]", i)
 		p.name(at+".name", s.Name, seen)
-		if _, ok := c.Profiles[s.Profile]; !ok {
-			p.addIf("profiles", at+".profile", fmt.Sprintf("there is no profile %q; profiles: %s", s.Profile, names(sorted(c.Profiles))))
-		}
+		p.fallback(c, at+".profile", s.Profile)
 		p.source(at, s)
 		p.owner(c, at, s)
 	}

@@ -23,7 +23,9 @@ func fields(t reflect.Type) iter.Seq[reflect.StructField] {
 func key(f reflect.StructField) string { return f.Tag.Get("mapstructure") }
 
 // isSection tells structs that hold keys from those that are one value.
-func isSection(t reflect.Type) bool { return t != reflect.TypeFor[jml.Clock]() }
+func isSection(t reflect.Type) bool {
+	return t != reflect.TypeFor[jml.Clock]() && t != reflect.TypeFor[jml.Date]()
+}
 
 // files calls visit for every path of a file in c, set or not.
 func files(c *Config, visit func(path, use string, name *string)) {
@@ -44,7 +46,7 @@ func walkFiles(v reflect.Value, path string, visit func(path, use string, name *
 			}
 		case fv.Kind() == reflect.Struct && isSection(fv.Type()):
 			walkFiles(fv, at+".", visit)
-		case fv.Kind() == reflect.Slice && fv.Type().Elem().Kind() == reflect.Struct:
+		case fv.Kind() == reflect.Slice && fv.Type().Elem().Kind() == reflect.Struct && isSection(fv.Type().Elem()):
 			for i := range fv.Len() {
 				walkFiles(fv.Index(i), at+"["+strconv.Itoa(i)+"].", visit)
 			}
