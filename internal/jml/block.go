@@ -115,15 +115,15 @@ func advice(r BlockReason) string {
 	case ReasonUserDisabled:
 		return "The Entra account is disabled. Enable it before the start."
 	case ReasonUserExternal:
-		return "The user is a guest from another tenant; Entra gives those no pass. Correct the match, or cancel this joiner."
+		return "The user is a guest from another tenant; Entra gives those no pass. Correct the match, or cancel this journey."
 	case ReasonUserPrivileged:
-		return "The user holds a directory role or a role-assignable group. Firstpass makes no pass for privileged people: onboard this person by hand, then cancel this joiner; or remove the role."
+		return "The user holds a directory role or a role-assignable group. This profile makes no pass for privileged people (privileged: true lets it, once somebody approves): help this person by hand, then cancel this journey; or remove the role."
 	case ReasonPolicyDisabled:
 		return "The tenant's Temporary Access Pass policy is off. Enable it under Entra, Authentication methods, Policies."
 	case ReasonLifetimeOutsidePolicy:
-		return "The profile's lifetime lies outside the tenant's policy. Change the policy, or change the profile, cancel this joiner and start it anew."
+		return "The profile's lifetime lies outside the tenant's policy. Change the policy, or change the profile, cancel this journey and start it anew."
 	case ReasonMultiUseNotAllowed:
-		return "The tenant allows one-time passes only. Change the policy, or set one_time on the profile, cancel this joiner and start it anew."
+		return "The tenant allows one-time passes only. Change the policy, or set one_time on the profile, cancel this journey and start it anew."
 	case ReasonOutOfScope:
 		return "The tenant's Temporary Access Pass policy does not take in this user. Add the user to an included group, or take it out of the excluded one."
 	case ReasonForeignPass:
@@ -159,7 +159,7 @@ func advice(r BlockReason) string {
 	case ReasonProfileAmbiguous:
 		return "The rules of more than one profile are true for this employee. Make them exclude each other; Firstpass asks the rules again by itself."
 	case ReasonFactsContradict:
-		return "Two sources say different things of one employee. Correct one of them, or cancel the journey of the wrong source."
+		return "Two sources say different things of one employee. Correct one of them in HR; Firstpass goes on when they agree. Or, for the journey of the wrong source: firstpass cancel."
 	case ReasonLateHire:
 		return "HR told of this employee after the start, and the profile makes no pass then (late: block). Have HR correct the start, or cancel."
 	case ReasonUserReplaced:

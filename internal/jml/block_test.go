@@ -34,7 +34,8 @@ func TestNeedsSomebody(t *testing.T) {
 			got = append(got, r)
 		}
 	}
-	want := []BlockReason{ReasonContactHeld, ReasonVanished, ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap}
+	want := []BlockReason{ReasonContactHeld, ReasonVanished, ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap,
+		ReasonFactsContradict, ReasonLateHire}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -61,7 +62,7 @@ func TestBlockString(t *testing.T) {
 }
 
 func TestHoldBlock(t *testing.T) {
-	for h, want := range map[Hold]BlockReason{HoldContact: ReasonContactHeld, HoldVanished: ReasonVanished} {
+	for h, want := range map[Hold]BlockReason{HoldContact: ReasonContactHeld, HoldVanished: ReasonVanished, HoldContradiction: ReasonFactsContradict} {
 		if b := HoldBlock(h); b == nil || b.Reason != want {
 			t.Errorf("%s: %v", h, b)
 		}

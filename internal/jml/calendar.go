@@ -19,8 +19,8 @@ func (c *Calendar) Working(d Date) bool {
 	return !slices.Contains(c.Weekend, d.Weekday()) && !slices.Contains(c.Holidays, d)
 }
 
-// farthest bounds how far a working day is looked for: a calendar without any
-// is a mistake, and must not keep us searching.
+// farthest bounds, in days, how far one working day is looked for: a calendar
+// without any is a mistake, and must not keep us searching.
 const farthest = 60
 
 // Before returns the n-th working day before d; n of 0 is d, or the last
@@ -30,7 +30,7 @@ func (c *Calendar) Before(d Date, n int) Date {
 	if n > 0 {
 		found, n = d.AddDays(-1), n-1
 	}
-	for range farthest {
+	for range farthest * (n + 1) {
 		if c.Working(found) {
 			if n == 0 {
 				return found

@@ -12,6 +12,57 @@ type Known struct {
 	// Replaced is the contact that Told's took the place of, unseen by anybody
 	// because the hand-over was far; nil if none.
 	Replaced *Contact `json:"replaced,omitempty"`
+	// Claims are the last statements, in turn, of sources that share employees.
+	Claims []Claim `json:"claims,omitempty"`
+	// Disputed says that they contradict each other and nobody has decided.
+	Disputed bool `json:"disputed,omitempty"`
+	// Overruled are the statements that an operator decided against.
+	Overruled []Claim `json:"overruled,omitempty"`
+	// Returned says that the journey of a rehire has reached its goal: what was
+	// registered with it is not of the time before.
+	Returned bool `json:"returned,omitempty"`
+	// Moving says that a mover began and may still run.
+	Moving bool `json:"moving,omitempty"`
+	// Twin says that HR names the id of another known employee as that from
+	// before, and whether somebody has decided that they are two.
+	Twin TwinState `json:"twin,omitempty"`
+}
+
+// TwinState says where it stands with two employees whom HR says to be one.
+type TwinState string
+
+// The states.
+const (
+	TwinHeld    TwinState = "held"
+	TwinSettled TwinState = "settled"
+)
+
+// Beside returns k with or without a twin.
+func (k Known) Beside(twin bool) Known {
+	switch {
+	case !twin:
+		k.Twin = ""
+	case k.Twin == "":
+		k.Twin = TwinHeld
+	}
+	return k
+}
+
+// Contradicted reports whether somebody has to decide what is true.
+func (k Known) Contradicted() bool { return k.Disputed || k.Twin == TwinHeld }
+
+// Identified returns said by the id that HR uses now, and whether it says
+// anything: the end of an id that HR has given up is not that of the employee.
+func (k Known) Identified(said Snapshot) (Snapshot, bool) {
+	now := k.Said
+	if said.EmployeeID == now.EmployeeID || said.PreviousID == now.EmployeeID || now.EmployeeID == "" {
+		return said, true
+	}
+	if said.Status != StatusScheduled && now.Status == StatusScheduled {
+		return said, false
+	}
+	said.EmployeeID, said.PreviousID, said.Match = now.EmployeeID, now.PreviousID, now.Match
+	return said, true
 }
 
 // Contact is how to reach an employee in private.
@@ -28,6 +79,9 @@ type Rules struct {
 	Guard time.Duration
 	// LateLimit is how far a start may lie back for a joiner to be started.
 	LateLimit time.Duration
+	// Source is which of several sources of the same employees speaks; empty
+	// where there is but one.
+	Source string
 }
 
 // Change is what a snapshot comes to.
@@ -45,27 +99,37 @@ type Change struct {
 func Consider(old *Known, said Snapshot, r Rules, now time.Time) Change {
 	said.Hold = ""
 	if old == nil {
-		c := Change{Facts: said.Facts(nil, r.started(said, now)), Known: Known{Said: said, Told: said}}
+		c := Change{Facts: said.Facts(nil, r.started(said, now)), Known: r.hear(Known{Said: said, Told: said})}
 		c.Tell = !r.over(said, now)
 		return c
 	}
-	k := r.guarded(*old, said, now)
+	k := r.settle(*old, r.hear(r.guarded(*old, said, now)))
+	k = k.back(*old, r)
+	if k.Twin == TwinHeld && k.Told.Status == StatusScheduled {
+		k.Told.Hold = HoldContradiction
+	}
 	c := Change{Known: k, Facts: k.Told.Facts(&old.Told, false)}
 	if k.Told.SameContent(old.Told) {
 		return c
 	}
-	// Nothing listens where the start is long past, before and after.
-	c.Tell = !r.over(k.Told, now) || !r.over(old.Told, now)
+	// Nothing listens where the start is long past, before and after. Somebody
+	// who leaves is told of all the same: his joiner may have waited for months.
+	c.Tell = !r.over(k.Told, now) || !r.over(old.Told, now) || k.Told.Leaves(old.Told)
 	return c
 }
 
 // Approve returns what is known once somebody let the held contact through.
 func (k Known) Approve() Known {
-	told := k.Said
+	told := k.Told.WithContact(k.Said)
+	if !k.Contradicted() {
+		told = k.Said
+		told.Rehire = k.Told.Rehire
+	}
 	if k.Told.ObservedAt.After(told.ObservedAt) {
 		told.ObservedAt = k.Told.ObservedAt
 	}
-	return Known{Said: k.Said, Told: told}
+	k.Told, k.Held, k.Replaced = told, false, nil
+	return k
 }
 
 // Reject returns what is known once somebody refused the held contact: the one
@@ -91,6 +155,20 @@ func (k Known) Vanish(confirmed bool, at time.Time) Known {
 	return k
 }
 
+// back returns k with what is known of whether the employee worked here before.
+// It holds until the journey of the rehire has reached its goal, or HR says that
+// the employee left again. Somebody whose hire was rescinded never worked here,
+// nor has who is said to have left before the start.
+func (k Known) back(old Known, r Rules) Known {
+	returns := old.Told.Status == StatusLeft && k.Told.Status == StatusScheduled &&
+		(old.Told.StartDate.IsZero() || r.started(old.Told, old.Told.ObservedAt))
+	if k.Told.Status == StatusLeft {
+		k.Returned = false
+	}
+	k.Told.Rehire = !k.Returned && (k.Said.Rehire || old.Told.Rehire || returns)
+	return k
+}
+
 // guarded returns what is known after said: with the contact from before, and
 // held, if the contact changed too late to go unseen.
 func (r Rules) guarded(old Known, said Snapshot, now time.Time) Known {
@@ -100,7 +178,8 @@ func (r Rules) guarded(old Known, said Snapshot, now time.Time) Known {
 		// than this. The joiner must not take what follows for outdated.
 		told.ObservedAt = old.Told.ObservedAt
 	}
-	k := Known{Said: said, Told: told, Replaced: old.Replaced}
+	k := old
+	k.Said, k.Told, k.Held = said, told, false
 	switch before := old.Replaced; {
 	case said.contact() == old.Told.contact():
 		if before == nil || !r.guards(said, before.Until) {
@@ -145,12 +224,17 @@ func (r Rules) guards(s Snapshot, at time.Time) bool {
 		return false
 	}
 	start, err := s.Start(r.Profile.StartHour)
-	return err == nil && !at.Before(start.Add(-r.Profile.LeadTime-r.Guard))
+	return err == nil && !at.Before(r.Profile.IssueAt(start, s.Zone).Add(-r.Guard))
 }
 
 // Ahead reports whether the employee has yet to start.
 func (r Rules) Ahead(s Snapshot, now time.Time) bool {
 	return !s.StartDate.IsZero() && !r.started(s, now)
+}
+
+// Awaits reports whether the employee is expected and a journey of his may run.
+func (r Rules) Awaits(s Snapshot, now time.Time) bool {
+	return s.Status == StatusScheduled && !r.over(s, now)
 }
 
 // started reports whether the employee should have started by now.

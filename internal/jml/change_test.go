@@ -31,6 +31,7 @@ func status(v Status) func(*Snapshot)    { return func(s *Snapshot) { s.Status =
 func mail(v string) func(*Snapshot)      { return func(s *Snapshot) { s.PersonalMail = v } }
 func phone(v string) func(*Snapshot)     { return func(s *Snapshot) { s.Phone = v } }
 func hold(v Hold) func(*Snapshot)        { return func(s *Snapshot) { s.Hold = v } }
+func again(s *Snapshot)                  { s.Rehire = true }
 func at(d time.Duration) func(*Snapshot) { return func(s *Snapshot) { s.ObservedAt = monday.Add(d) } }
 
 func TestFacts(t *testing.T) {
@@ -121,7 +122,15 @@ func TestConsider(t *testing.T) {
 				Replaced: &Contact{"z@example.org", "+4930555", guarded}}, true},
 		{"a name long after the start", told(hire(on(2026, 10, 1))), hire(on(2026, 10, 1), phone("1")), early,
 			Known{Said: hire(on(2026, 10, 1), phone("1")), Told: hire(on(2026, 10, 1), phone("1")), Replaced: &Contact{"z@example.org", "+4930555", early}}, false},
-		{"rehired", told(hire(on(2020, 1, 1), status(StatusLeft))), hire(), early, *told(hire()), true},
+		{"rehired", told(hire(on(2020, 1, 1), status(StatusLeft))), hire(), early, Known{Said: hire(), Told: hire(again)}, true},
+		{"a rehire, said again otherwise", &Known{Said: hire(), Told: hire(again)}, hire(on(2026, 12, 8)), early, Known{Said: hire(on(2026, 12, 8)), Told: hire(again, on(2026, 12, 8))}, true},
+		{"a rehire whose journey has reached its goal", &Known{Said: hire(), Told: hire(), Returned: true}, hire(again, on(2026, 12, 8)), early,
+			Known{Said: hire(again, on(2026, 12, 8)), Told: hire(on(2026, 12, 8)), Returned: true}, true},
+		{"left after that", &Known{Said: hire(), Told: hire(), Returned: true}, hire(status(StatusLeft)), early, *told(hire(status(StatusLeft))), true},
+		{"rescinded, and expected again", told(hire(status(StatusCancelled))), hire(), early, *told(hire()), true},
+		{"said to have left before the start", told(hire(status(StatusLeft))), hire(), early, *told(hire()), true},
+		{"HR says that it is a rehire", nil, hire(again), early, *told(hire(again)), true},
+		{"left long after the start", told(hire(on(2020, 1, 1))), hire(on(2020, 1, 1), status(StatusLeft)), early, *told(hire(on(2020, 1, 1), status(StatusLeft))), true},
 		{"back in the feed", &Known{Said: hire(), Told: hire(hold(HoldVanished), at(time.Hour))}, hire(at(2 * time.Hour)), early,
 			*told(hire(at(2 * time.Hour))), true},
 		{"back, but said before the feed was", &Known{Said: hire(), Told: hire(hold(HoldVanished), at(3*time.Hour))}, hire(at(2 * time.Hour)), early,

@@ -45,10 +45,29 @@ type RunningPass struct {
 // EndedPass is how a pass ended.
 type EndedPass struct {
 	End     PassEnd
-	Seen    bool        // its code, or a link to it, may be in somebody's hands
-	Use     Use         // whether somebody signed in with it
+	Seen    bool        // its code or a link to it, or that of an earlier one, may be in somebody's hands
+	Use     Use         // whether somebody signed in with it, or with an earlier one
 	Require Requirement // what it waited for
-	Moved   bool        // the start had moved away from it
+	Match   Match       // whose it was; zero for passes that ended before this was noted
+	Moved   bool        // the start had moved away from it, see RunningPass.Moved
+}
+
+// Moved reports whether a start moves away from p. Where the old one and the new
+// one have both passed, the pass works now as it should: it stays.
+func (p RunningPass) Moved(start, now time.Time) bool {
+	return !start.Equal(p.Start) && (now.Before(start) || now.Before(p.Start))
+}
+
+// After returns e as the last pass after p, which is nil for none: what is in
+// somebody's hands, and what was used, is not undone by another pass.
+func (p *EndedPass) After(e EndedPass) *EndedPass {
+	if p != nil {
+		e.Seen = e.Seen || p.Seen
+		if p.Use == UseYes {
+			e.Use = UseYes
+		}
+	}
+	return &e
 }
 
 // Step is what to do next.
@@ -77,6 +96,7 @@ type Plan struct {
 	Block   *Block    // with StageBlocked; with StageTimedOut, what stood in the way
 	Until   time.Time // StepWait: at the latest
 	Message Message   // StepTell
+	First   bool      // StepRemove: there is no pass until it is done; else it is at the end
 	Why     string    // StepWithdraw, StepClose: for the audit; nothing personal
 }
 
@@ -99,24 +119,57 @@ func Decide(s Situation) Plan {
 	if s.Pass != nil {
 		return s.running()
 	}
-	if s.Ended != nil && s.Ended.End == EndTimedOut || !s.Now.Before(s.Deadline()) {
+	if s.over() {
 		return s.missed()
 	}
-	return s.ahead()
+	plan := s.ahead()
+	if plan.Step == StepWait && s.misled() {
+		return Plan{Step: StepTell, Message: MessageMoved}
+	}
+	return plan
 }
 
 // closed decides about news of a journey that has ended. One that reached its
 // goal is not gone through again because a department or a number changed, nor
-// does that undo an approver's no.
+// does that undo somebody's no. Who is not expected gets no journey.
 func (s Situation) closed() Plan {
-	news := s.Facts.Supersedes(s.Before)
-	if settled := s.Closed.Reached() || s.Closed == StageRefused; settled {
-		news = news && s.Facts.Restarts(s.Before)
+	news := s.Facts.Supersedes(s.Before) && !s.left()
+	switch s.Closed {
+	case StageTimedOut, StageLapsed: // anything may be what was missing
+	default:
+		news = news && s.restarts()
 	}
 	if !news || s.Kind.Asked() {
 		return Plan{Step: StepRest, Stage: s.Closed}
 	}
 	return Plan{Step: StepReopen}
+}
+
+// restarts reports whether HR says what is reason for another journey: another
+// start or user; to a mover, another position.
+func (s Situation) restarts() bool {
+	now, before := s.Facts, s.Before
+	if s.Kind != KindMover {
+		return now.Restarts(before)
+	}
+	return now.Status != before.Status || now.UserMatch() != before.UserMatch() ||
+		now.position() != before.position() || now.EffectiveDate != before.EffectiveDate
+}
+
+// over reports whether time is up. A pass whose start has moved away did not
+// time out for the new one.
+func (s Situation) over() bool {
+	if e := s.Ended; e != nil && e.End == EndTimedOut && !e.Moved {
+		return true
+	}
+	return !s.Now.Before(s.Deadline())
+}
+
+// misled reports whether somebody holds what no longer works since the start
+// moved, and was not told: the next pass is not due, or something stands in its
+// way.
+func (s Situation) misled() bool {
+	return s.Ended != nil && s.Ended.Seen && s.Ended.Moved && s.tells(MessageMoved)
 }
 
 // reached decides when what was wanted is registered: nothing that happens
@@ -134,28 +187,45 @@ func (s Situation) reached() (Plan, bool) {
 	default:
 		return Plan{}, false
 	}
-	if s.Profile.Chosen() && s.Profile.Requirement().Raises(s.Ended.Require) && !s.ending() {
-		return Plan{}, false // another position asks for more than that pass waited for
+	other := s.Ended.Match != Match{} && s.Ended.Match != s.Facts.UserMatch()
+	raised := s.Profile.Chosen() && s.Profile.Requirement().Raises(s.Ended.Require)
+	if other || raised {
+		return Plan{}, false // preflight finds out what this user has, and whether it is enough now
 	}
-	if !s.Tidied && s.tidies() {
+	if s.tidies() {
+		if start := s.Start(); s.Kind == KindMover && s.Now.Before(start) {
+			return Plan{Step: StepWait, Stage: StageScheduled, Until: start}, true // the old position still counts
+		}
 		return Plan{Step: StepRemove, Stage: StagePass}, true
+	}
+	if s.alerts() {
+		return s.alert(), true
 	}
 	return Plan{Step: StepClose, Stage: outcome}, true
 }
 
-// tidies reports whether methods are removed at the end.
+// tidies reports whether methods are yet to be removed at the end. What a
+// technician registered goes however the journey ends; a mover's older methods
+// stay if somebody called it off.
 func (s Situation) tidies() bool {
+	if s.Tidied {
+		return false
+	}
 	switch s.Profile.Remove {
 	case RemoveOlder:
-		return s.Kind == KindMover
+		return s.Kind == KindMover && !s.ending()
 	case RemoveRegistered:
 		return s.Kind == KindStaging && s.Ended != nil && s.Ended.Seen
 	}
 	return false
 }
 
-// clears reports whether methods are removed before there is a pass.
+// clears reports whether methods are yet to be removed, or sessions ended,
+// before there is a pass.
 func (s Situation) clears() bool {
+	if s.Cleared {
+		return false
+	}
 	switch s.Kind {
 	case KindJoiner:
 		return s.Profile.Remove == RemoveOlder && s.Facts.Rehire
@@ -167,7 +237,20 @@ func (s Situation) clears() bool {
 
 // ending reports whether the journey is to end: HR or an operator say so.
 func (s Situation) ending() bool {
-	return s.Stop != nil || s.Aborted || s.Facts.Status != "" && s.Facts.Status != StatusScheduled
+	return s.Stop != nil || s.Aborted || s.left()
+}
+
+// left reports whether HR no longer expects the employee.
+func (s Situation) left() bool { return s.Facts.Status != "" && s.Facts.Status != StatusScheduled }
+
+// alerts reports whether somebody has to hear that a pass was used in the name
+// of an employee who never came, or has gone.
+func (s Situation) alerts() bool {
+	return s.left() && s.Ended != nil && s.Ended.Use == UseYes && s.tells(MessageAlert)
+}
+
+func (s Situation) alert() Plan {
+	return Plan{Step: StepTell, Message: MessageAlert, Block: Blocked(ReasonUsedByLeaver, "")}
 }
 
 // end decides once the journey is to end.
@@ -175,16 +258,18 @@ func (s Situation) end() Plan {
 	if s.Pass != nil {
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: s.whyEnd()}
 	}
-	if !s.Tidied && s.Profile.Remove == RemoveRegistered && s.tidies() {
+	if s.tidies() {
 		return Plan{Step: StepRemove, Stage: StagePass}
 	}
-	hr := s.Stop == nil && !s.Aborted
-	if hr && s.Ended != nil && s.Ended.Use == UseYes && s.tells(MessageAlert) {
-		return Plan{Step: StepTell, Message: MessageAlert, Block: Blocked(ReasonUsedByLeaver, "")}
+	if s.alerts() {
+		return s.alert()
 	}
 	outcome := StageCancelled
 	if s.Stop != nil {
 		outcome = s.Stop.Outcome
+	}
+	if outcome == StageCompleted && s.Ended == nil {
+		outcome = StageCancelled // without a pass nobody has set up anything
 	}
 	return Plan{Step: StepClose, Stage: outcome, Why: s.whyEnd()}
 }
@@ -203,9 +288,11 @@ func (s Situation) whyEnd() string {
 func (s Situation) running() Plan {
 	p := s.Pass
 	switch {
+	case s.Approval.refused():
+		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "refused"} // it had begun since nobody had to approve any more
 	case p.Again:
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "another one was asked for"}
-	case !s.Start().Equal(p.Start):
+	case p.Moved(s.Start(), s.Now):
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "the start has moved"}
 	case s.Facts.UserMatch() != p.Match:
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "HR names another user"}
@@ -217,8 +304,11 @@ func (s Situation) running() Plan {
 
 // missed decides when time is up.
 func (s Situation) missed() Plan {
-	if !s.Tidied && s.tidies() && s.Kind == KindStaging {
+	if s.Kind == KindStaging && s.tidies() {
 		return Plan{Step: StepRemove, Stage: StagePass}
+	}
+	if s.asks() && s.Approval.open() {
+		return s.lapsed()
 	}
 	if s.tells(MessageMissed) {
 		return Plan{Step: StepTell, Message: MessageMissed}
@@ -240,23 +330,14 @@ func (s Situation) ahead() Plan {
 	if s.Approval.refused() {
 		return Plan{Step: StepClose, Stage: StageRefused, Why: s.Approval.Reason}
 	}
-	if s.Approval.open() {
-		if !s.Now.Before(s.Approval.Until) {
-			return Plan{Step: StepClose, Stage: StageLapsed, Why: "nobody approved in time"}
-		}
-		return Plan{Step: StepWait, Stage: StageApproval, Until: earlier(s.Approval.Until, deadline)}
-	}
 	if !s.Profile.Chosen() {
-		return s.tries() // the rules are asked again
+		return s.unchosen()
 	}
 	if s.asks() && !s.Approval.given() {
-		if at := s.askAt(); s.Now.Before(at) {
-			return s.scheduled(at)
-		}
-		return Plan{Step: StepAsk, Stage: StageApproval}
+		return s.asked()
 	}
 	if at := s.IssueAt(); s.Now.Before(at) {
-		return s.scheduled(at)
+		return Plan{Step: StepWait, Stage: StageScheduled, Until: at}
 	}
 	if s.late() && s.Profile.Late == LateBlock {
 		return blocked(Blocked(ReasonLateHire, ""))
@@ -273,6 +354,35 @@ func (s Situation) ahead() Plan {
 	return s.judged()
 }
 
+// unchosen has the rules asked again. A verdict that brings no profile is a
+// mistake of ours, and must not be asked for without end.
+func (s Situation) unchosen() Plan {
+	if s.Verdict == nil {
+		return s.tries()
+	}
+	return Plan{Step: StepWait, Stage: StageBlocked, Block: Blocked(ReasonProfileMissing, ""), Until: earlier(s.Now.Add(askAgain), s.Deadline())}
+}
+
+// asked waits for a yes. A request that lapses before it is time to ask was for
+// a start that has moved away since: it is asked for anew.
+func (s Situation) asked() Plan {
+	at := s.askAt()
+	switch {
+	case s.Approval.open() && s.Approval.Until.After(at):
+		if !s.Now.Before(s.Approval.Until) {
+			return s.lapsed()
+		}
+		return Plan{Step: StepWait, Stage: StageApproval, Until: earlier(s.Approval.Until, s.Deadline())}
+	case s.Now.Before(at):
+		return Plan{Step: StepWait, Stage: StageScheduled, Until: at}
+	}
+	return Plan{Step: StepAsk, Stage: StageApproval}
+}
+
+func (s Situation) lapsed() Plan {
+	return Plan{Step: StepClose, Stage: StageLapsed, Why: "nobody approved in time"}
+}
+
 // tries asks the tenant, but no sooner than what stood in the way is worth
 // another look.
 func (s Situation) tries() Plan {
@@ -282,30 +392,27 @@ func (s Situation) tries() Plan {
 	return Plan{Step: StepPreflight}
 }
 
-// judged decides on a verdict that lets the journey go on.
+// judged decides on a verdict that lets the journey go on. What must be gone
+// before there is a pass goes even where another one is registered already: a
+// stolen key is no less stolen.
 func (s Situation) judged() Plan {
 	if s.Verdict.Privileged && !s.Approval.given() {
-		return Plan{Step: StepAsk, Stage: StageApproval}
+		return s.asked()
 	}
-	if len(s.Verdict.Already) > 0 {
-		if s.Kind == KindMover && s.Profile.Remove == RemoveOlder && len(s.Verdict.Weaker) > 0 && !s.Tidied {
+	if s.clears() {
+		return Plan{Step: StepRemove, First: true}
+	}
+	// A device is not set up because its owner has a method.
+	if len(s.Verdict.Already) > 0 && s.Kind != KindStaging {
+		if len(s.Verdict.Weaker) > 0 && s.tidies() {
+			if start := s.Start(); s.Now.Before(start) {
+				return Plan{Step: StepWait, Stage: StageScheduled, Until: start} // the old position still counts
+			}
 			return Plan{Step: StepRemove}
 		}
 		return Plan{Step: StepClose, Stage: StageSkipped}
 	}
-	if s.clears() && !s.Cleared {
-		return Plan{Step: StepRemove}
-	}
 	return Plan{Step: StepIssue, Stage: StagePass}
-}
-
-// scheduled waits until at. Somebody who holds what no longer works is told
-// first: the next pass may be weeks away.
-func (s Situation) scheduled(at time.Time) Plan {
-	if e := s.Ended; e != nil && e.Seen && e.Moved && s.tells(MessageMoved) {
-		return Plan{Step: StepTell, Message: MessageMoved}
-	}
-	return Plan{Step: StepWait, Stage: StageScheduled, Until: at}
 }
 
 // asks reports whether somebody has to approve before there is a pass. Whether
@@ -321,6 +428,23 @@ func (s Situation) askAt() time.Time {
 		return s.IssueAt()
 	}
 	return s.IssueAt().Add(-s.Profile.Approval.Within)
+}
+
+// askedFor is how long an approver has where the profile does not say.
+const askedFor = 5 * 24 * time.Hour
+
+// AskUntil returns when a request for approval made now lapses. A staging is
+// not to be approved after its window.
+func (s Situation) AskUntil() time.Time {
+	within := askedFor
+	if r := s.Profile.Approval; r != nil && r.Within > 0 {
+		within = r.Within
+	}
+	until := s.Now.Add(within)
+	if s.Kind == KindStaging {
+		return earlier(until, s.Deadline())
+	}
+	return until
 }
 
 func (a Approval) open() bool    { return !a.AskedAt.IsZero() && a.Decided.IsZero() }
@@ -383,8 +507,12 @@ func (p Profile) IssueAt(start time.Time, zone string) time.Time {
 	return Instant(day, Clock{Hour: local.Hour(), Minute: local.Minute(), Second: local.Second()}, loc).UTC()
 }
 
-// unchosen is how long a journey waits for a rule that is for it.
-const unchosen = 30 * 24 * time.Hour
+// noRule is how long a journey waits for a rule that is for it; askAgain is how
+// long before the rules are asked again although they gave no answer at all.
+const (
+	noRule   = 30 * 24 * time.Hour
+	askAgain = 15 * time.Minute
+)
 
 // Deadline returns when to give up: the timeout counts from the start; from when
 // we first heard of the employee where that was later; and from the approval,
@@ -401,7 +529,7 @@ func (s Situation) Deadline() time.Time {
 		from = s.Approval.Decided
 	}
 	if !s.Profile.Chosen() {
-		return from.Add(unchosen)
+		return from.Add(noRule)
 	}
 	if s.Approval.open() && s.Approval.Until.After(from) {
 		from = s.Approval.Until

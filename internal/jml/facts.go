@@ -18,6 +18,7 @@ const (
 	FactLate           Fact = "late"           // first heard of after the start
 	FactVanished       Fact = "vanished"       // missing from a feed that holds everybody
 	FactReturned       Fact = "returned"       // there again after it had vanished
+	FactDisputed       Fact = "disputed"       // two sources keep saying different things
 )
 
 // Facts compares s with old, the last snapshot of the same employee, nil if
@@ -52,7 +53,8 @@ func (s Snapshot) Facts(old *Snapshot, late bool) []Fact {
 	add(FactVanished, s.Hold == HoldVanished && old.Hold != HoldVanished)
 	add(FactReturned, s.Hold != HoldVanished && old.Hold == HoldVanished)
 	add(FactContactChanged, s.contact() != old.contact() || s.Hold == HoldContact && old.Hold != HoldContact)
-	add(FactMoved, s.position() != old.position())
+	add(FactMoved, s.Moved(*old))
+	add(FactDisputed, s.Hold == HoldContradiction && old.Hold != HoldContradiction)
 	if len(out) == 0 {
 		add(FactCorrected, true)
 	}
@@ -67,7 +69,30 @@ func (s Snapshot) startMoved(old Snapshot) bool {
 // Restarts reports whether s is reason for another journey after one that
 // reached its goal with old: another start, or another user.
 func (s Snapshot) Restarts(old Snapshot) bool {
-	return s.startMoved(old) || s.Status != old.Status || s.UserMatch() != old.UserMatch()
+	return s.startMoved(old) || s.Status != old.Status || s.UserMatch() != old.UserMatch() && !s.renames(old)
+}
+
+// renames reports whether s is of the same employee as old, to whom HR gave
+// another id. That makes him no other user.
+func (s Snapshot) renames(old Snapshot) bool {
+	return s.Match == nil && old.Match == nil && s.PreviousID != "" && s.PreviousID == old.EmployeeID
+}
+
+// Leaves reports whether s says of an employee who was expected, or here, that
+// he is not any more.
+func (s Snapshot) Leaves(old Snapshot) bool {
+	return s.Status != StatusScheduled && old.Status == StatusScheduled
+}
+
+// Moved reports whether s gives the employee another position than old did.
+func (s Snapshot) Moved(old Snapshot) bool { return s.position() != old.position() }
+
+// InPosition returns s with the position of from: what s was, or is, while that
+// position lasts.
+func (s Snapshot) InPosition(from Snapshot) Snapshot {
+	s.Department, s.ManagerID, s.Country, s.Site = from.Department, from.ManagerID, from.Country, from.Site
+	s.EmployeeType, s.JobTitle, s.Device = from.EmployeeType, from.JobTitle, from.Device
+	return s
 }
 
 func (s Snapshot) contact() [2]string { return [2]string{s.PersonalMail, s.Phone} }

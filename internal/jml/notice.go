@@ -49,14 +49,16 @@ func Messages() []Message {
 		MessageApproval, MessageMoved, MessageUnfinished, MessageMissed}
 }
 
-// Secret reports whether the message holds what a chat room, or anybody but the
-// addressee, must not see: a passcode, a link that works, or a code.
+// Secret reports whether a chat room, or anybody but the addressee, must not see
+// the message: it holds a passcode, a link that works, or a code; or it speaks to
+// the employee, and would tell a room about his start. An unknown message counts
+// as secret: forgetting one must do no harm.
 func (m Message) Secret() bool {
 	switch m {
-	case "", MessagePass, MessageLink, MessageCode, MessageAttest, MessageIssued, MessageCollected, MessageReminder:
-		return true
+	case MessageEscalation, MessageAlert, MessageApproval, MessageMissed:
+		return false
 	}
-	return false
+	return true
 }
 
 // ToEmployee reports whether the message speaks to the employee.

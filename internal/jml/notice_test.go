@@ -86,6 +86,13 @@ func TestMessage(t *testing.T) {
 		MessageEscalation: {false, false},
 		MessageAttest:     {true, false},
 		MessageAlert:      {false, false},
+		MessageApproval:   {false, false},
+		MessageMoved:      {true, true}, // holds no secret, but is nobody else's business
+		MessageUnfinished: {true, true},
+		MessageMissed:     {false, false},
+	}
+	if !Message("nothing we know").Secret() {
+		t.Error("a message of tomorrow would go to a chat room")
 	}
 	if len(want) != len(Messages()) {
 		t.Errorf("%d messages, %d looked at", len(Messages()), len(want))
