@@ -13,7 +13,8 @@ type templateCmd struct {
 }
 
 type templatePreviewCmd struct {
-	Message string `arg:"" optional:"" help:"pass, link, code, issued, collected, reminder, escalation, attest or alert; default all."`
+	Message string `arg:"" optional:"" help:"pass, link, code, issued, collected, reminder, escalation, attest, alert, approval, moved, unfinished or missed; default all."`
+	Journey string `help:"joiner, mover, recovery or staging." default:"joiner" placeholder:"KIND"`
 	Locale  string `help:"BCP 47 tag; default messages.locale." placeholder:"TAG"`
 	HTML    bool   `help:"Show the HTML part instead of the text." name:"html"`
 }
@@ -49,9 +50,9 @@ func (t *templatePreviewCmd) Run(_ context.Context, env *environment) error {
 	}
 	var out []shownMessage
 	for _, m := range messages {
-		p, err := sender.Preview(m, t.Locale)
+		p, err := sender.Preview(m, jml.Kind(t.Journey), t.Locale)
 		if err != nil {
-			return usageError{hinted{err, "firstpass template preview --help lists the messages"}}
+			return usageError{hinted{err, "firstpass template preview --help lists the messages and journeys"}}
 		}
 		out = append(out, shownMessage{m, p.Locale, p.Subject, p.Text, p.HTML, p.SMS})
 	}

@@ -30,7 +30,7 @@ func mayHandOn(m jml.Message) bool {
 // handOn reports whether the message of n speaks to somebody in the employee's
 // place. Who n.To is was not always said; it was the employee then.
 func (s *Sender) handOn(n jml.Notice) bool {
-	return mayHandOn(n.Message) && n.To != "" && !n.To.Employee() && !slices.Contains(s.direct, n.Channel)
+	return mayHandOn(n.Message) && n.To != "" && !n.To.Employee() && (n.To == jml.RecipientTechnician || !slices.Contains(s.direct, n.Channel))
 }
 
 // word writes the message of n for channel ch. It does not look at the address.
@@ -48,7 +48,7 @@ func (s *Sender) word(op string, ch channel.Channel, n jml.Notice, c secret.Cont
 	t := s.books[l.Tag].templates[n.Message]
 	page := s.page(n.Message)
 	v := viewOf(n, c, s.organisation, page, l, zone, s.now())
-	v.HandOn = s.handOn(n)
+	v.HandOn, v.Technician = s.handOn(n), s.technician(n)
 	f, err := t.fill(v)
 	if err != nil {
 		return channel.Message{}, refuse(op, "template", jml.ReasonMessageRefused)
@@ -66,6 +66,12 @@ func (s *Sender) word(op string, ch channel.Channel, n jml.Notice, c secret.Cont
 		m.To = ""
 	}
 	return m, nil
+}
+
+// technician reports whether the message of n goes to who sets up a device with
+// it. Other words speak to him: he uses the pass himself.
+func (s *Sender) technician(n jml.Notice) bool {
+	return s.handOn(n) && n.Journey == jml.KindStaging && brings(n.Message)
 }
 
 // reachable finds what is wrong with an address of the kind that ch takes.
@@ -101,6 +107,9 @@ func check(op string, ch channel.Channel, n jml.Notice) (*time.Location, error) 
 	if !plainWord(n.Reference) {
 		return nil, refuse(op, "badReference", jml.ReasonMessageRefused)
 	}
+	if n.Journey != "" && !slices.Contains(jml.Kinds(), n.Journey) {
+		return nil, refuse(op, "noSuchJourney", jml.ReasonMessageRefused)
+	}
 	if n.Half < 0 || n.Half > 2 {
 		return nil, refuse(op, "badHalf", jml.ReasonMessageRefused)
 	}
@@ -118,7 +127,9 @@ func printable(c secret.Contents) bool {
 	return c.Link.Empty() || webAddress(c.Link.Reveal())
 }
 
-// page is where the reference of m's link is typed; empty if there is none.
+// page is where the reference of m's link is typed, or that of another's: who is
+// told that his pass is of no use asks for another with what he has. Empty if
+// there is none.
 func (s *Sender) page(m jml.Message) string {
 	if s.pickupURL == "" {
 		return ""
@@ -129,6 +140,8 @@ func (s *Sender) page(m jml.Message) string {
 		kind = invitation.Repudiate
 	case jml.MessageAttest:
 		kind = invitation.Attest
+	case jml.MessageUnfinished:
+		return s.pickupURL + kind.Path() + "/again"
 	}
 	return s.pickupURL + kind.Path()
 }
@@ -140,6 +153,8 @@ func (s *Sender) page(m jml.Message) string {
 //	from, until, start, collected_at            RFC 3339, in the notice's zone
 //	from_text, until_text, start_text, collected_at_text
 //	methods, reference, reason, half (1 or 2), one_time, replaces, collected (true)
+//	journey (joiner, mover, recovery, staging), device, devices (how many methods, if more than one)
+//	requester, expired (true)                   approval; unfinished
 //	hand_on (true)                              it speaks to the addressee, in the employee's place
 //	passcode, link, pickup_reference, code      secrets, those of the message
 func (s *Sender) fields(n jml.Notice, v view, c secret.Contents, page string, zone *time.Location) map[string]string {
@@ -159,7 +174,12 @@ func (s *Sender) fields(n jml.Notice, v view, c secret.Contents, page string, zo
 	if n.Half > 0 {
 		half = strconv.Itoa(n.Half)
 	}
+	devices := ""
+	if n.Devices > 1 {
+		devices = strconv.Itoa(n.Devices)
+	}
 	out := map[string]string{
+		"journey": string(cmp.Or(n.Journey, jml.KindJoiner)), "device": v.Device, "devices": devices, "requester": v.Requester, "expired": flag(v.Expired),
 		"message": string(n.Message), "locale": v.Locale, "organisation": v.Organisation, "help": v.Help, "sign_in_url": s.organisation.SignInURL,
 		"pickup_page": page, "addressee": v.Addressee, "given_name": v.GivenName, "family_name": v.FamilyName,
 		"site": v.Site, "sign_in_name": v.SignInName,

@@ -51,6 +51,120 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// journeys are the messages that say something else if nobody starts.
+func journeys() []jml.Notice {
+	var out []jml.Notice
+	add := func(k jml.Kind, to jml.RecipientKind, messages ...jml.Message) {
+		for _, m := range messages {
+			n := notice(m)
+			n.Journey, n.To = k, to
+			switch {
+			case k == jml.KindStaging:
+				n.Device, n.OneTime, n.Requester = "LT-20871", false, "desk-07"
+			case k == jml.KindRecovery:
+				n.Requester = "desk-07"
+			default:
+				n.Devices = 2
+			}
+			if to == jml.RecipientTechnician {
+				n.Addressee = ""
+			}
+			out = append(out, n)
+		}
+	}
+	toEmployee := []jml.Message{jml.MessagePass, jml.MessageLink, jml.MessageCode, jml.MessageIssued, jml.MessageCollected, jml.MessageReminder, jml.MessageUnfinished}
+	others := []jml.Message{jml.MessageApproval, jml.MessageEscalation, jml.MessageAttest, jml.MessageMissed}
+	add(jml.KindMover, jml.RecipientWorkMail, append(toEmployee, jml.MessageMoved)...)
+	add(jml.KindRecovery, jml.RecipientPersonalMail, toEmployee...)
+	add(jml.KindStaging, jml.RecipientTechnician, jml.MessagePass, jml.MessageLink, jml.MessageCode)
+	add(jml.KindStaging, jml.RecipientWorkMail, jml.MessageIssued, jml.MessageCollected)
+	for _, k := range []jml.Kind{jml.KindMover, jml.KindRecovery, jml.KindStaging} {
+		add(k, jml.RecipientManager, others...)
+	}
+	return out
+}
+
+func TestJourneys(t *testing.T) {
+	s, f := mailer(t)
+	for _, n := range journeys() {
+		golden(t, "journeys/"+string(n.Journey)+"-"+string(n.Message)+".txt", all(send(t, s, f, n, contents())))
+	}
+}
+
+// firstDay finds, per locale, what only somebody who starts may be told.
+func firstDay() map[string]*regexp.Regexp {
+	return map[string]*regexp.Regexp{
+		"en": regexp.MustCompile(`(?i)first sign-in|first day|welcome|new colleague`),
+		"de": regexp.MustCompile(`(?i)erste[nr]? Anmeldung|erster Arbeitstag|willkommen|neue[rs]? Kolleg|neues Team|Ihr Start`),
+		"fr": regexp.MustCompile(`(?i)première\s+connexion|bienvenue|nouvelle personne|arrivée`),
+		"es": regexp.MustCompile(`(?i)primer\s+inicio|primera vez|bienvenid|primer día|persona nueva`),
+		"nb": regexp.MustCompile(`(?i)første\s+pålogging|første gang|velkommen|første arbeidsdag|ny kollega|nye kolleg`),
+	}
+}
+
+// Who lost a key has had his first day.
+func TestOtherJourneysSpeakOfNoFirstDay(t *testing.T) {
+	s, f := mailer(t)
+	for locale, words := range firstDay() {
+		for _, message := range jml.Messages() {
+			n := notice(message)
+			n.Locale = locale
+			if m := send(t, s, f, n, contents()); message == jml.MessagePass && !words.MatchString(all(m)) {
+				t.Errorf("%s: a joiner's pass does not speak of it either", locale)
+			}
+			for _, k := range []jml.Kind{jml.KindMover, jml.KindRecovery, jml.KindStaging} {
+				for _, to := range jml.Recipients() {
+					for _, collected := range []bool{false, true} {
+						n.Journey, n.To, n.Collected, n.Device, n.Reason = k, to, collected, "LT-20871", jml.ReasonUsedUp
+						if found := words.FindString(all(send(t, s, f, n, contents()))); found != "" {
+							t.Errorf("%s/%s of a %s to %q: %q", locale, message, k, to, found)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A recovery that nobody asked for is an attack, and the employee may be the
+// first to see it.
+func TestRecoverySaysWhatToDoIfNotAskedFor(t *testing.T) {
+	s, f := mailer(t)
+	for locale, want := range map[string]string{"en": "tell us at once", "de": "sagen Sie es uns sofort", "fr": "dites-le-nous immédiatement", "es": "díganoslo de inmediato", "nb": "si fra med en gang"} {
+		for _, message := range []jml.Message{jml.MessagePass, jml.MessageLink, jml.MessageCode, jml.MessageReminder, jml.MessageUnfinished} {
+			n := notice(message)
+			n.Locale, n.Journey = locale, jml.KindRecovery
+			m := send(t, s, f, n, contents())
+			if at := strings.Index(m.Text, want); at < 0 || at > 500 || !strings.Contains(m.HTML, "<strong>") {
+				t.Errorf("%s/%s: it stands at %d", locale, message, at)
+			}
+		}
+	}
+}
+
+// The technician uses the pass, and nothing else of the employee's.
+func TestTechnician(t *testing.T) {
+	s, f := mailer(t)
+	for locale, want := range map[string][]string{
+		"en": {"Register nothing of your own", "taken away"}, "de": {"Registrieren Sie damit nichts Eigenes", "eingezogen"},
+		"fr": {"N’enregistrez rien qui soit à vous", "supprimé"}, "es": {"No registre nada suyo", "se retira"}, "nb": {"Ikke registrer noe eget", "trukket tilbake"},
+	} {
+		for _, message := range []jml.Message{jml.MessagePass, jml.MessageLink, jml.MessageCode} {
+			n := notice(message)
+			n.Locale, n.Journey, n.To, n.Device, n.Addressee = locale, jml.KindStaging, jml.RecipientTechnician, "LT-20871", ""
+			m := send(t, s, f, n, contents())
+			for _, w := range append(want, "Robin Vale", "LT-20871") {
+				if !strings.Contains(m.Text, w) {
+					t.Errorf("%s/%s: no %q", locale, message, w)
+				}
+			}
+			if !strings.Contains(m.SMS, "Robin Vale") || m.Fields["journey"] != "staging" || m.Fields["device"] != "LT-20871" || m.Fields["hand_on"] != "true" {
+				t.Errorf("%s/%s: %q, %v", locale, message, m.SMS, m.Fields["journey"])
+			}
+		}
+	}
+}
+
 func TestVariants(t *testing.T) {
 	s, f := mailer(t)
 	bareConfig := config(map[string]channel.Channel{"mail": f})
@@ -89,7 +203,20 @@ func TestVariants(t *testing.T) {
 			n.Reason = jml.ReasonRepudiated
 		}, true},
 		"alert-undeliverable": {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonUndeliverable }, true},
-		"alert-other":         {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonReissueCap }, true},
+		"alert-other":         {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonGraphUnavailable }, true},
+		"alert-usedup":        {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonUsedUp }, true},
+		"alert-leaver":        {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonUsedByLeaver }, true},
+		"alert-cap":           {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonReissueCap }, true},
+		"alert-late":          {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonLateHire }, true},
+		"alert-replaced":      {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonUserReplaced }, true},
+		"alert-removal":       {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonRemovalDenied }, true},
+		"alert-contradict":    {s, jml.MessageAlert, func(n *jml.Notice) { n.Reason = jml.ReasonFactsContradict }, true},
+		"unfinished-expired":  {s, jml.MessageUnfinished, func(n *jml.Notice) { n.Expired = true }, true},
+		"unfinished-least":    {bare, jml.MessageUnfinished, func(n *jml.Notice) { n.GivenName, n.Reference = "", "" }, true},
+		"missed-collected":    {s, jml.MessageMissed, func(n *jml.Notice) { n.Collected = true }, true},
+		"missed-least":        {bare, jml.MessageMissed, func(n *jml.Notice) { n.GivenName, n.FamilyName, n.Start, n.Reference = "", "", time.Time{}, "" }, true},
+		"moved-least":         {bare, jml.MessageMoved, func(n *jml.Notice) { n.Start, n.From = time.Time{}, time.Time{} }, true},
+		"approval-least":      {bare, jml.MessageApproval, func(n *jml.Notice) { n.Addressee, n.Reference, n.Until = "", "", time.Time{} }, true},
 	} {
 		n, c := notice(tt.message), contents()
 		tt.change(&n)
@@ -108,11 +235,14 @@ func TestShippedTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for tag, b := range books {
-		for m, tmpl := range b.templates {
-			if err := tmpl.try(); err != nil {
-				t.Errorf("%s/%s: %v", tag, m, err)
+		t.Run(tag, func(t *testing.T) {
+			t.Parallel()
+			for m, tmpl := range b.templates {
+				if err := tmpl.try(); err != nil {
+					t.Errorf("%s: %v", m, err)
+				}
 			}
-		}
+		})
 	}
 	if len(books) != 5 {
 		t.Errorf("%d locales", len(books))
@@ -173,7 +303,8 @@ func TestTextMessagesFitInTwo(t *testing.T) {
 					n.Channel, n.Recipient, n.Locale, n.Zone = "sms", "+4915550100200", locale, "Asia/Kathmandu"
 					n.Start, n.From, n.Until, n.CollectedAt = at, at, at.Add(time.Hour), at
 					n.GivenName, n.FamilyName, n.Reference = strings.Repeat("G", 15), strings.Repeat("F", 15), "q7k2m9w4x8v3t6r5p2n0"
-					n.Half, n.Collected = i%3, i%8 > 3
+					n.Half, n.Collected, n.Expired = i%3, i%8 > 3, i%4 > 1
+					n.Journey, n.Device, n.Requester = jml.Kinds()[(i+int(month))%len(jml.Kinds())], "LT-0123456789-ABCDEF", "kim.hale@example.com"
 					c := long
 					if n.Half > 0 {
 						c.Passcode, _ = long.Passcode.Halves()
@@ -182,7 +313,7 @@ func TestTextMessagesFitInTwo(t *testing.T) {
 						n.To = jml.RecipientManager
 					}
 					if message == jml.MessageAlert {
-						n.Reason = []jml.BlockReason{jml.ReasonRepudiated, jml.ReasonPickupLocked, jml.ReasonUndeliverable, jml.ReasonReissueCap}[i%4]
+						n.Reason = jml.Reasons()[(i+16*int(month))%len(jml.Reasons())]
 					}
 					m := send(t, s, f, n, c)
 					if septets, ok := gsm7(m.SMS); !ok || septets > 306 {
@@ -245,7 +376,7 @@ func TestLinks(t *testing.T) {
 		m := send(t, s, f, notice(message), contents())
 		for _, found := range regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(m.HTML, -1) {
 			switch found[1] {
-			case "https://mysignins.microsoft.com/security-info", "https://start.example.com/p", contents().Link.Reveal():
+			case "https://mysignins.microsoft.com/security-info", "https://start.example.com/p", "https://start.example.com/p/again", contents().Link.Reveal():
 			default:
 				t.Errorf("%s links to %s", message, found[1])
 			}
@@ -423,7 +554,7 @@ func TestFields(t *testing.T) {
 		"until_text":        "Monday 2 March 2026, 17:00 CET (Europe/Berlin)",
 		"start_text":        "Monday 2 March 2026, 09:00 CET (Europe/Berlin)",
 		"collected_at_text": "Monday 2 March 2026, 09:05 CET (Europe/Berlin)",
-		"methods":           "a passkey, the Microsoft Authenticator app or Windows Hello", "reference": "q7k2m9w4", "one_time": "true",
+		"methods":           "a passkey, the Microsoft Authenticator app or Windows Hello", "reference": "q7k2m9w4", "one_time": "true", "journey": "joiner",
 		"link": contents().Link.Reveal(), "pickup_reference": contents().PickupReference.Reveal(),
 	}
 	if diff := cmp.Diff(want, send(t, s, f, n, contents()).Fields); diff != "" {
@@ -452,7 +583,7 @@ func TestWhoHandsOnIsSpokenTo(t *testing.T) {
 		for _, to := range append(jml.Recipients(), "") {
 			n := notice(message)
 			n.To = to
-			handOn := mayHandOn(message) && (to == jml.RecipientManager || to == jml.RecipientSponsor || to == jml.RecipientDesk)
+			handOn := mayHandOn(message) && to != "" && !to.Employee()
 			m := send(t, s, f, n, contents())
 			spoken := handOn || !message.ToEmployee()
 			if message != jml.MessageAlert && (strings.Contains(m.Text, "Hello Kim,") != spoken || strings.Contains(m.Text, "Hello Robin,") == spoken) {
@@ -473,7 +604,7 @@ func TestWhoHandsOnIsSpokenTo(t *testing.T) {
 					}
 				}
 			}
-			if got := send(t, byPost, letters, n, contents()); mayHandOn(message) && (!strings.Contains(got.Text, "Hello Robin,") || got.Fields["hand_on"] != "") {
+			if got := send(t, byPost, letters, n, contents()); mayHandOn(message) && to != jml.RecipientTechnician && (!strings.Contains(got.Text, "Hello Robin,") || got.Fields["hand_on"] != "") {
 				t.Errorf("%s to %q, by a letter to the employee: %q", message, to, got.Subject)
 			}
 		}

@@ -27,11 +27,15 @@ func (s *Sender) Locales() []string {
 	return out
 }
 
-// Preview words a message with sample data. An empty tag means the default
-// locale.
-func (s *Sender) Preview(m jml.Message, tag string) (Preview, error) {
+// Preview words a message of a journey of kind k with sample data. An empty tag
+// means the default locale, an empty kind a joiner. What brings a pass speaks to
+// the technician in a staging.
+func (s *Sender) Preview(m jml.Message, k jml.Kind, tag string) (Preview, error) {
 	if !slices.Contains(jml.Messages(), m) {
 		return Preview{}, fmt.Errorf("delivery: no such message; want one of %v", jml.Messages())
+	}
+	if k != "" && !slices.Contains(jml.Kinds(), k) {
+		return Preview{}, fmt.Errorf("delivery: no such journey; want one of %v", jml.Kinds())
 	}
 	l, ok := s.locales.Find(tag)
 	if tag == "" {
@@ -49,7 +53,16 @@ func (s *Sender) Preview(m jml.Message, tag string) (Preview, error) {
 	if page == "" {
 		page = "https://pickup.example.com/p"
 	}
-	f, err := s.books[l.Tag].templates[m].fill(viewOf(n, c, s.organisation, page, l, zone, n.From))
+	n.Journey = k
+	if k == jml.KindStaging {
+		n.Device, n.OneTime = "LT-20871", false
+		if brings(m) {
+			n.To, n.Addressee = jml.RecipientTechnician, ""
+		}
+	}
+	v := viewOf(n, c, s.organisation, page, l, zone, n.From)
+	v.HandOn, v.Technician = s.handOn(n), s.technician(n)
+	f, err := s.books[l.Tag].templates[m].fill(v)
 	if err != nil {
 		return Preview{}, fmt.Errorf("delivery: %w", err)
 	}
@@ -67,8 +80,11 @@ func sampleNotice(m jml.Message, at time.Time) jml.Notice {
 	if m.ToEmployee() {
 		n.Addressee = n.GivenName
 	}
-	if m == jml.MessageAlert {
+	switch m {
+	case jml.MessageAlert:
 		n.Reason = jml.ReasonPickupLocked
+	case jml.MessageApproval:
+		n.Requester = "desk-07"
 	}
 	return n
 }

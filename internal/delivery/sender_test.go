@@ -384,7 +384,7 @@ func TestPreview(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, m := range jml.Messages() {
-		p, err := s.Preview(m, "de-CH")
+		p, err := s.Preview(m, "", "de-CH")
 		if err != nil || p.Locale != "de" || p.Subject == "" || p.Text == "" || p.HTML == "" || p.SMS == "" {
 			t.Errorf("%s: %+v, %v", m, p, err)
 		}
@@ -392,16 +392,35 @@ func TestPreview(t *testing.T) {
 			t.Errorf("%s: a mark is left over", m)
 		}
 	}
-	if p, err := s.Preview(jml.MessagePass, ""); err != nil || p.Locale != "en" || !strings.Contains(p.Text, "EXAMPLE-NOT-A-PASS") {
+	if p, err := s.Preview(jml.MessagePass, "", ""); err != nil || p.Locale != "en" || !strings.Contains(p.Text, "EXAMPLE-NOT-A-PASS") {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := s.Preview("advert", "en"); err == nil {
+	if _, err := s.Preview("advert", "", "en"); err == nil {
 		t.Error("there is an advert")
 	}
-	if _, err := s.Preview(jml.MessagePass, "pt"); err == nil || !strings.Contains(err.Error(), "de, en, es, fr, nb") {
+	if _, err := s.Preview(jml.MessagePass, "", "pt"); err == nil || !strings.Contains(err.Error(), "de, en, es, fr, nb") {
 		t.Error(err)
 	}
 	if len(f.got) != 0 {
 		t.Error("a preview is sent")
+	}
+}
+
+func TestPreviewOfJourneys(t *testing.T) {
+	s, _ := mailer(t)
+	for k, want := range map[jml.Kind]string{
+		jml.KindJoiner: "first sign-in", jml.KindMover: "Your new position asks for", jml.KindRecovery: "tell us at once", jml.KindStaging: "The device: LT-20871",
+	} {
+		if p, err := s.Preview(jml.MessageLink, k, "en"); err != nil || !strings.Contains(p.Text, want) {
+			t.Errorf("%s: %v, no %q in\n%s", k, err, want, p.Text)
+		}
+		for _, m := range jml.Messages() {
+			if _, err := s.Preview(m, k, "nb"); err != nil {
+				t.Errorf("%s, %s: %v", k, m, err)
+			}
+		}
+	}
+	if _, err := s.Preview(jml.MessageLink, "leaver", "en"); err == nil || !strings.Contains(err.Error(), "no such journey") {
+		t.Errorf("%v", err)
 	}
 }

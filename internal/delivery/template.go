@@ -89,7 +89,17 @@ type filled struct{ subject, sms, text, html string }
 // fill carries the template out. Its errors quote the template, and can't quote
 // a secret.
 func (t *template) fill(v view) (filled, error) {
-	var out filled
+	words, err := t.execute(v)
+	if err != nil {
+		return filled{}, err
+	}
+	return t.set(words)
+}
+
+// words are the parts of a template carried out, as their files wrap them.
+type words struct{ subject, sms, body string }
+
+func (t *template) execute(v view) (words, error) {
 	run := func(tmpl *texttemplate.Template, v view) (string, error) {
 		var b bytes.Buffer
 		err := tmpl.Execute(&b, v)
@@ -98,12 +108,15 @@ func (t *template) fill(v view) (filled, error) {
 	subject, err1 := run(t.subject, v)
 	sms, err2 := run(t.sms, v)
 	body, err3 := run(t.body, v.escaped())
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return out, err
-	}
+	return words{subject, sms, body}, errors.Join(err1, err2, err3)
+}
+
+// set makes a message of w.
+func (t *template) set(w words) (filled, error) {
+	var out filled
 	// However the file wraps them. A text message may have several lines.
-	out.subject = strings.Join(strings.Fields(subject), " ")
-	for line := range strings.Lines(sms) {
+	out.subject = strings.Join(strings.Fields(w.subject), " ")
+	for line := range strings.Lines(w.sms) {
 		if line = strings.Join(strings.Fields(line), " "); line != "" {
 			out.sms = strings.TrimPrefix(out.sms+"\n"+line, "\n")
 		}
@@ -117,7 +130,7 @@ func (t *template) fill(v view) (filled, error) {
 	if out.sms == "" {
 		return out, fmt.Errorf("%s: comes out empty", t.sms.Name())
 	}
-	page, text, err := t.markdown.render(body)
+	page, text, err := t.markdown.render(w.body)
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", t.body.Name(), err)
 	}

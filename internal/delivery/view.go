@@ -22,6 +22,7 @@ type view struct {
 	Locale string // of the template; never empty
 
 	HandOn     bool   // it speaks to who gets it in the employee's place: to hand on, or to ask the employee
+	Technician bool   // it speaks to who sets up Device with it in the employee's name; HandOn is true too
 	Addressee  string // given name of whom the message speaks to
 	GivenName  string // the employee's
 	FamilyName string // the employee's
@@ -34,13 +35,17 @@ type view struct {
 	Start, StartBrief             string
 	CollectedAt, CollectedAtBrief string
 
-	Methods   string // any of these will do, "a or b"; never empty
+	Journey   string // mover, recovery or staging; empty: somebody starts
+	Device    string // staging: what is set up
+	Requester string // approval: who asks
+	Methods   string // any of these will do, "a or b", and how many; never empty
 	Reference string // of the journey
 	Reason    string // a jml.BlockReason
 	Half      int    // 1 or 2; 0 for the whole
 	OneTime   bool
 	Replaces  bool
 	Collected bool // a pass is out already
+	Expired   bool // unfinished: the pass has expired; else it is used up
 	Started   bool // the start has come
 
 	// Microsoft's words on the sign-in page; never empty.
@@ -56,15 +61,18 @@ func viewOf(n jml.Notice, c secret.Contents, o Organisation, page string, l loca
 	v := view{
 		Organisation: o.Name, Help: o.Help, SignInURL: markSignIn, Locale: l.Tag,
 		Addressee: plainName(n.Addressee), GivenName: plainName(n.GivenName), FamilyName: plainName(n.FamilyName),
-		Site: plainName(n.Site), SignInName: n.SignInName,
-		Methods: l.Either(n.Register), Reference: n.Reference,
-		Half: n.Half, OneTime: n.OneTime, Replaces: n.Replaces, Collected: n.Collected,
+		Site: plainName(n.Site), SignInName: n.SignInName, Device: plainName(n.Device), Requester: plainName(n.Requester),
+		Methods: l.Several(n.Register, n.Devices), Reference: n.Reference,
+		Half: n.Half, OneTime: n.OneTime, Replaces: n.Replaces, Collected: n.Collected, Expired: n.Expired,
 		Started: !n.Start.IsZero() && !now.Before(n.Start),
 		Pass:    words.Pass, EnterPass: words.EnterPass, UsePass: words.UsePass, OtherWays: words.OtherWays,
 	}
 	v.Employee = plainName(v.GivenName + " " + v.FamilyName)
 	if page != "" {
 		v.Page = markPage
+	}
+	if n.Journey != jml.KindJoiner && slices.Contains(jml.Kinds(), n.Journey) {
+		v.Journey = string(n.Journey)
 	}
 	if slices.Contains(jml.Reasons(), n.Reason) {
 		v.Reason = string(n.Reason)
@@ -79,7 +87,9 @@ func viewOf(n jml.Notice, c secret.Contents, o Organisation, page string, l loca
 	// minute named must not be too early.
 	v.From, v.FromBrief = tell(ceilMinute(n.From))
 	v.Until, v.UntilBrief = tell(n.Until.Truncate(time.Minute))
-	v.Start, v.StartBrief = tell(n.Start)
+	if !n.Journey.Asked() { // the others have no first day
+		v.Start, v.StartBrief = tell(n.Start)
+	}
 	v.CollectedAt, v.CollectedAtBrief = tell(n.CollectedAt)
 	v.mark(c)
 	return v

@@ -26,6 +26,7 @@ type catalogue struct {
 	Or          string                    `yaml:"or"`        // before the last one
 	Methods     map[jml.MethodKind]string `yaml:"methods"`
 	AnyMethod   string                    `yaml:"any_method"`
+	Several     string                    `yaml:"several"` // {methods} {count}
 	SignInPage  SignInPage                `yaml:"sign_in_page"`
 }
 
@@ -98,6 +99,7 @@ func (c catalogue) check() error {
 		bad("methods", "holds one that is not known")
 	}
 	text("any_method", c.AnyMethod)
+	pattern("several", c.Several, "{methods}", "{count}")
 	text("sign_in_page.pass", c.SignInPage.Pass)
 	text("sign_in_page.enter_pass", c.SignInPage.EnterPass)
 	text("sign_in_page.use_pass", c.SignInPage.UsePass)

@@ -8,6 +8,7 @@ package locale
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +87,15 @@ func (l Locale) Either(kinds []jml.MethodKind) string {
 		labels = append(labels, l.Method(k))
 	}
 	return l.Or(labels)
+}
+
+// Several is Either where count methods are wanted, and says so; below 2 it is the
+// same.
+func (l Locale) Several(kinds []jml.MethodKind, count int) string {
+	if count < 2 {
+		return l.Either(kinds)
+	}
+	return strings.NewReplacer("{methods}", l.Either(kinds), "{count}", strconv.Itoa(count)).Replace(l.words.Several)
 }
 
 // Or joins alternatives: "a, b or c".

@@ -251,3 +251,16 @@ func FuzzCatalogue(f *testing.F) {
 		}
 	})
 }
+
+func TestSeveral(t *testing.T) {
+	s := load(t, nil)
+	kinds := []jml.MethodKind{jml.MethodFIDO2}
+	for count, want := range map[int]string{0: "a passkey", 1: "a passkey", 2: "a passkey (2 in all, on different devices)"} {
+		if got := s.Match("en").Several(kinds, count); got != want {
+			t.Errorf("%d: %q", count, got)
+		}
+	}
+	if got := s.Match("nb").Several(nil, 3); got != "den siden tilbyr deg (3 i alt, på forskjellige enheter)" {
+		t.Errorf("%q", got)
+	}
+}

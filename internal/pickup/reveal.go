@@ -13,14 +13,29 @@ import (
 	"firstpass.internal/workflows"
 )
 
+// purpose says what the pass is for.
+type purpose struct {
+	Journey jml.Kind // empty: somebody starts
+	Device  string   // staging: what is set up; empty: it has no name
+	Owner   string   // staging: whose it is
+}
+
+func purposeOf(at workflows.VisitView) purpose {
+	return purpose{Journey: at.Journey, Device: at.Device, Owner: at.Owner}
+}
+
 // beginning says from when the pass will work.
-type beginning struct{ From string } // empty: at once
+type beginning struct {
+	From string // empty: at once
+	purpose
+}
 
 func (x *exchange) beginning(at workflows.VisitView) beginning {
-	if !at.Start.After(x.h.cfg.Now()) {
-		return beginning{}
+	b := beginning{purpose: purposeOf(at)}
+	if at.Start.After(x.h.cfg.Now()) {
+		b.From = x.moment(at.Start, at.Zone)
 	}
-	return beginning{From: x.moment(at.Start, at.Zone)}
+	return b
 }
 
 // moment tells a time in the employee's zone. Without one it is told in UTC,
@@ -76,10 +91,12 @@ type shown struct {
 	Minutes    string // how long the page shows it
 	Left       int    // seconds, for the script
 	OneTime    bool
-	Either     string // what to register
+	Either     string // what to register, and how many
+	Makes      bool   // not any make of passkey will do
 	Microsoft  locale.SignInPage
 	QR         template.HTML
 	Ref        string
+	purpose
 }
 
 // pass shows the pass for as long as its window is open.
@@ -119,7 +136,9 @@ func (x *exchange) pass() {
 		Minutes:    strconv.Itoa(int((left + time.Minute - 1) / time.Minute)),
 		Left:       int(left/time.Second) + 1,
 		OneTime:    r.Pass.OneTime,
-		Either:     x.words.locale.Either(r.Register),
+		Either:     x.words.locale.Several(r.Register, r.Devices),
+		Makes:      r.Makes,
+		purpose:    purposeOf(at),
 		Microsoft:  x.words.locale.SignInPage(),
 		QR:         qr,
 		Ref:        r.Ref,

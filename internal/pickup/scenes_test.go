@@ -58,6 +58,11 @@ func scenes(t *testing.T, lang string) (*world, []string, map[string]string) {
 	add("making", state(func(f *fakePass) { f.minting = true }))
 	add("blocked", state(func(f *fakePass) { f.block = jml.Blocked(jml.ReasonGraphUnavailable, "") }))
 	add("pass", func(b *browser) answer { return b.reveal() })
+	for _, k := range []jml.Kind{jml.KindMover, jml.KindRecovery, jml.KindStaging} {
+		of := func(w *world) { w.pass.journey, w.pass.device = k, "LT-20871" }
+		add("ready-"+string(k), within("/p/next"), of)
+		add("pass-"+string(k), func(b *browser) answer { return b.reveal() }, of)
+	}
 	add("closed", get("/p/closed"))
 	add("nothing", get("/p/pass"))
 	add("notme", get("/not-me"))

@@ -68,6 +68,10 @@ type fakePass struct {
 	ended   bool
 	start   time.Time
 	facts   jml.Snapshot
+	journey jml.Kind
+	device  string
+	devices int
+	makes   bool
 }
 
 func (f *fakePass) Update(ctx context.Context, id, update, updateID string, request, answer any) error {
@@ -106,6 +110,10 @@ func (f *fakePass) view(visit string) workflows.VisitView {
 	v := workflows.VisitView{
 		Open: !f.ended && f.bad < workflows.WrongProofs, Locale: "en", Zone: "Europe/Oslo", Start: f.start,
 		Minting: f.minting, Block: f.block, Final: f.final, Asked: f.asks, Refused: f.refused, Revealed: f.shown[visit],
+		Journey: f.journey, Device: f.device,
+	}
+	if f.journey == jml.KindStaging {
+		v.Owner = f.facts.GivenName + " " + f.facts.FamilyName
 	}
 	if f.proven < len(f.proofs) {
 		v.Needed = &f.proofs[f.proven]
@@ -158,6 +166,7 @@ func (f *fakePass) serve(_ context.Context, c call) (any, error) {
 			f.shown = map[string]*workflows.Revealed{r.Visit: {
 				Pass: p, Sealed: sealed, SignInName: "kari.lund@example.com", Register: []jml.MethodKind{jml.MethodFIDO2, jml.MethodAuthenticator},
 				At: f.now(), Closes: f.now().Add(15 * time.Minute), Ref: journey,
+				Devices: f.devices, Makes: f.makes,
 			}}
 		}
 		return f.view(r.Visit), nil

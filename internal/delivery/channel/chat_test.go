@@ -98,6 +98,8 @@ func TestRoomsTakeNothingSecret(t *testing.T) {
 			"code":      func(m *Message) { m.Notice.Message = jml.MessageCode },
 			"attest":    func(m *Message) { m.Notice.Message = jml.MessageAttest },
 			"collected": func(m *Message) { m.Notice.Message = jml.MessageCollected },
+			"moved":     func(m *Message) { m.Notice.Message = jml.MessageMoved },
+			"used up":   func(m *Message) { m.Notice.Message = jml.MessageUnfinished },
 			"passcode":  func(m *Message) { m.Contents.Passcode = secret.NewPasscode(canary) },
 			"a link":    func(m *Message) { m.Contents.Link = secret.NewPasscode(canary) },
 			"a code":    func(m *Message) { m.Contents.Code = secret.NewPasscode(canary) },
@@ -110,6 +112,11 @@ func TestRoomsTakeNothingSecret(t *testing.T) {
 				t.Errorf("%s, %s: %v", kind, name, f)
 			}
 			leaks(t, name, ch, r, err)
+		}
+		for _, message := range []jml.Message{jml.MessageAlert, jml.MessageApproval, jml.MessageEscalation, jml.MessageMissed} {
+			if !ch.Carries(message) {
+				t.Errorf("%s does not carry %s", kind, message)
+			}
 		}
 		m := public()
 		m.Text = strings.Repeat("x", 30_000)

@@ -60,6 +60,9 @@ func (c *Channel) compose(op string, m channel.Message) (sheet, error) {
 	if name == "" {
 		return sheet{}, refuse(op, "noName", jml.ReasonNoRecipient)
 	}
+	if n.To == jml.RecipientTechnician {
+		return sheet{}, refuse(op, "notToTheEmployee", jml.ReasonMessageRefused)
+	}
 	zone, err := jml.LoadZone(n.Zone)
 	if err != nil {
 		return sheet{}, refuse(op, "zone", jml.ReasonMessageRefused)
@@ -70,7 +73,7 @@ func (c *Channel) compose(op string, m channel.Message) (sheet, error) {
 	organisation := norm.NFC.String(c.cfg.Organisation)
 	s := sheet{
 		Lang: lang, Dir: m.Dir, At: now, Organisation: organisation, Return: norm.NFC.String(c.cfg.ReturnAddress),
-		To: []string{name, organisation}, Subject: line(m.Subject), Words: w.in(organisation), Date: now.Format(time.DateOnly), Case: n.Reference,
+		To: []string{name, organisation}, Subject: line(m.Subject), Words: w.in(organisation, n.Journey), Date: now.Format(time.DateOnly), Case: n.Reference,
 	}
 	if site := line(n.Site); site != "" {
 		s.To = append(s.To, site)

@@ -124,6 +124,12 @@ func samples() map[string]channel.Message {
 	}
 	out["reminder.en"] = message(jml.MessageReminder, "en-GB")
 
+	for _, k := range []jml.Kind{jml.KindMover, jml.KindRecovery} {
+		m := message(jml.MessageLink, "en")
+		m.Notice.Journey = k
+		out["link."+string(k)] = m
+	}
+
 	least := message(jml.MessageLink, "")
 	least.Subject, least.Text, least.Fields = "", "", nil
 	least.Notice.GivenName, least.Notice.Site = "", ""
@@ -463,6 +469,7 @@ func TestRefuses(t *testing.T) {
 		"code in a link letter": {jml.MessageLink, func(m *channel.Message) { m.Contents.Code = code }, "linkWithCode"},
 		"link in a code letter": {jml.MessageCode, func(m *channel.Message) { m.Contents.Link = link }, "linkWithCode"},
 		"reference with a code": {jml.MessageCode, func(m *channel.Message) { m.Contents.PickupReference = secret.NewPasscode(theReference) }, "linkWithCode"},
+		"to a technician":       {jml.MessageLink, func(m *channel.Message) { m.Notice.To = jml.RecipientTechnician }, "notToTheEmployee"},
 		"no link":               {jml.MessageLink, func(m *channel.Message) { m.Contents.Link = secret.Passcode{} }, "noLink"},
 		"no reference":          {jml.MessageLink, func(m *channel.Message) { m.Contents.PickupReference = secret.Passcode{} }, "noLink"},
 		"no code":               {jml.MessageCode, func(m *channel.Message) { m.Contents.Code = secret.Passcode{} }, "noCode"},
@@ -765,7 +772,13 @@ func TestWordsFor(t *testing.T) {
 	}
 	for _, lang := range []string{"en", "de", "fr", "es", "nb"} {
 		w, _ := wordsFor(lang)
-		all := fmt.Sprintf("%#v", w.in("Larch"))
+		all := fmt.Sprintf("%#v", w.in("Larch", ""))
+		if w.first == "" || strings.Contains(w.in("Larch", "").linkIntro, "{first}") || !strings.Contains(w.in("Larch", jml.KindJoiner).linkIntro, w.first) {
+			t.Errorf("%s: the first day of a joiner", lang)
+		}
+		if lost := w.in("Larch", jml.KindRecovery); strings.Contains(lost.linkIntro, w.first) || !strings.HasPrefix(lost.codeIntro, w.lost) {
+			t.Errorf("%s: %s", lang, lost.linkIntro)
+		}
 		v := reflect.ValueOf(w)
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {
