@@ -41,6 +41,8 @@ const (
 
 	EventContactApproved   Event = "contact.approved"   // a changed address is about to be let through
 	EventContactRejected   Event = "contact.rejected"   // or refused
+	EventFactsApproved     Event = "facts.approved"     // of two sources that contradict each other, the last word is taken for true
+	EventFactsRejected     Event = "facts.rejected"     // or what was in force before
 	EventBrakeReleased     Event = "brake.released"     // a source may change more than its brake allows, once
 	EventQuarantineDropped Event = "quarantine.dropped" // a record is about to be forgotten
 )

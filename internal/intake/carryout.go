@@ -85,7 +85,7 @@ func (d *Desk) write(ctx context.Context, s *Source, list []change) error {
 	return nil
 }
 
-// tellAll brings changes to the joiners, some at a time. Each is judged once
+// tellAll brings changes to the journeys, some at a time. Each is judged once
 // more under the employee's lock: a webhook may have come in since.
 func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list []change) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -125,6 +125,9 @@ func (d *Desk) tellAll(ctx context.Context, s *Source, r reading, p *plan, list 
 			}
 			if got.Held {
 				p.result.Held++
+			}
+			if r.told != nil {
+				r.told(c, got)
 			}
 		})
 	}

@@ -146,6 +146,7 @@ const (
 	keepCounts     = 60 * 24 * time.Hour
 	keepFiles      = 366 * 24 * time.Hour
 	keepHandshakes = 24 * time.Hour
+	keepAsked      = 366 * 24 * time.Hour // longer than any cap counts
 )
 
 func (d *Desk) purge(ctx context.Context, keep Keep) {
@@ -153,6 +154,7 @@ func (d *Desk) purge(ctx context.Context, keep Keep) {
 	purged, err := d.cfg.Ledger.Purge(ctx, ledger.Before{
 		Quarantine: now.Add(-keep.Quarantine), Deliveries: now.Add(-keep.Deliveries),
 		Counts: now.Add(-keepCounts), Files: now.Add(-keepFiles), Handshakes: now.Add(-keepHandshakes),
+		Asked: now.Add(-keepAsked),
 	})
 	if err != nil {
 		d.cfg.Logger.Warn("the ledger could not be tidied", "error", err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"time"
 
 	"firstpass.internal/config"
@@ -21,8 +22,12 @@ import (
 // Deliverer hands snapshots to Temporal; *Starter is one.
 type Deliverer interface {
 	// Introduce is Deliver for an employee who is not known yet.
-	Introduce(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
-	Deliver(ctx context.Context, source string, profile jml.Profile, snap jml.Snapshot) (Outcome, error)
+	Introduce(ctx context.Context, e Errand) (Outcome, error)
+	Deliver(ctx context.Context, e Errand) (Outcome, error)
+	// Signal begins no journey: it is for one that may run.
+	Signal(ctx context.Context, e Errand) (Outcome, error)
+	// Begin begins what somebody asked for, or returns ErrRunning.
+	Begin(ctx context.Context, e Errand) (Outcome, error)
 }
 
 // Noticer has an employee fetched; *Starter is one.
@@ -84,10 +89,15 @@ func NewDesk(cfg DeskConfig) (*Desk, error) {
 		}
 		d.sources[s.name] = s
 	}
+	speakers := map[string]int{}
 	for _, s := range d.sources {
 		if owner, ok := d.sources[s.people]; ok {
 			s.rules = owner.rules
 		}
+		speakers[s.people]++
+	}
+	for _, s := range d.sources {
+		s.shared = speakers[s.people] > 1
 	}
 	return d, nil
 }
@@ -122,18 +132,19 @@ type Taken struct {
 // Crash: the joiner is told first. A crash before the ledger knows leaves a
 // snapshot that is told again and changes nothing the second time.
 func (d *Desk) Take(ctx context.Context, s *Source, snap jml.Snapshot) (Taken, error) {
-	ref := d.cfg.Refs.Ref(s.people, snap.EmployeeID)
-	unlock, err := d.lock(ctx, s.people, ref)
+	who, unlock, err := d.identify(ctx, s, snap)
 	if err != nil {
 		return Taken{}, err
 	}
 	defer unlock()
+	ref := who.ref
 	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
 	if err != nil {
 		return Taken{}, err
 	}
-	next, digest := entry{people: s.people, ref: ref, seenAt: d.cfg.Now()}, d.digest(snap)
+	next := entry{people: s.people, ref: ref, seenAt: d.cfg.Now()}
 	var old *jml.Known
+	digest := d.digest(snap)
 	if found {
 		if snap.ObservedAt.Before(e.ObservedAt) {
 			return Taken{Outcome: Outcome{Kind: OutcomeOutdated, Ref: ref}}, nil
@@ -141,11 +152,17 @@ func (d *Desk) Take(ctx context.Context, s *Source, snap jml.Snapshot) (Taken, e
 		if old, err = known(e); err != nil {
 			return Taken{}, err
 		}
+		var current bool
+		if snap, current = old.Identified(snap); !current {
+			return Taken{Outcome: Outcome{Kind: OutcomeOutdated, Ref: ref, Why: "HR knows this employee by another id now"}}, nil
+		}
+		digest = d.digest(snap)
 		if bytes.Equal(digest, e.Digest) && e.Missing == 0 {
 			return Taken{Outcome: Outcome{Kind: OutcomeKnown, Ref: ref}}, d.sawAgain(ctx, e, snap.ObservedAt)
 		}
+		*old = old.Beside(who.twin)
 	}
-	c := jml.Consider(old, snap, s.rules, d.cfg.Now())
+	c := jml.Consider(old, snap, s.rulesFor(snap), d.cfg.Now())
 	return d.apply(ctx, s, next, old, c, digest)
 }
 
@@ -167,29 +184,22 @@ type entry struct {
 	missing     int
 }
 
-// apply tells the joiner of a change and writes it down. The caller holds the
+// apply tells the journeys of a change and writes it down. The caller holds the
 // employee's lock.
 func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c jml.Change, digest []byte) (Taken, error) {
-	out := Taken{Outcome: Outcome{Kind: OutcomeSilent, Ref: at.ref}, Facts: c.Facts, Held: c.Known.Held}
-	if c.Tell {
-		deliver := d.cfg.Starter.Deliver
-		if old == nil {
-			deliver = d.cfg.Starter.Introduce
-		}
-		told, err := deliver(ctx, s.people, s.rules.Profile, c.Known.Told)
-		if err != nil {
-			return Taken{}, err
-		}
-		out.Outcome = told
+	told, err := d.inform(ctx, s, at, old, &c)
+	if err != nil {
+		return Taken{}, err
 	}
+	out := Taken{Outcome: told, Facts: c.Facts, Held: len(waits(&c.Known)) > 0}
 	e, err := employee(at, c.Known, digest)
 	if err != nil {
 		return Taken{}, err
 	}
 	// The list of what is held is always the longer one: without a line in it
 	// nobody would know whom the joiner waits for.
-	if c.Known.Held {
-		err := d.cfg.Ledger.Hold(ctx, ledger.Held{Source: at.people, Ref: at.ref, Kind: string(jml.HoldContact), Since: d.cfg.Now()})
+	for _, kind := range waits(&c.Known) {
+		err := d.cfg.Ledger.Hold(ctx, ledger.Held{Source: at.people, Ref: at.ref, Kind: string(kind), Since: d.cfg.Now()})
 		if err != nil {
 			return Taken{}, err
 		}
@@ -197,32 +207,69 @@ func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c
 	if err := d.cfg.Ledger.PutEmployees(ctx, []ledger.Employee{e}); err != nil {
 		return Taken{}, err
 	}
-	if old != nil && old.Held && !c.Known.Held {
-		return out, d.unlist(ctx, at.people, at.ref)
+	for _, kind := range waits(old) {
+		if slices.Contains(waits(&c.Known), kind) {
+			continue
+		}
+		if err := d.unlist(ctx, at.people, at.ref, kind); err != nil {
+			return out, err
+		}
+	}
+	if old != nil && c.Known.Told.Leaves(old.Told) {
+		return out, d.overtaken(ctx, at, c.Known.Told)
 	}
 	return out, nil
 }
 
-// unlist takes an employee off the list of held contacts.
-func (d *Desk) unlist(ctx context.Context, people, ref string) error {
-	err := d.cfg.Ledger.Release(ctx, people, ref, string(jml.HoldContact))
+// waits lists what of an employee waits for somebody's decision.
+func waits(k *jml.Known) []jml.Hold {
+	var out []jml.Hold
+	if k != nil && k.Held {
+		out = append(out, jml.HoldContact)
+	}
+	if k != nil && k.Contradicted() {
+		out = append(out, jml.HoldContradiction)
+	}
+	return out
+}
+
+// unlist takes an employee off the list of what is held.
+func (d *Desk) unlist(ctx context.Context, people, ref string, kind jml.Hold) error {
+	err := d.cfg.Ledger.Release(ctx, people, ref, string(kind))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-// lock waits for an employee's turn, at most until ctx ends.
-func (d *Desk) lock(ctx context.Context, people, ref string) (unlock func(), err error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(people + "/" + ref)) // never fails
-	turn := d.locks[h.Sum32()%uint32(len(d.locks))]
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// lock waits for the turn of an employee, who may have had several references,
+// at most until ctx ends.
+func (d *Desk) lock(ctx context.Context, people string, refs ...string) (unlock func(), err error) {
+	var turns []uint32
+	for _, ref := range refs {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(people + "/" + ref)) // never fails
+		turns = append(turns, h.Sum32()%uint32(len(d.locks)))
 	}
+	// In one order, so that two who want the same don't wait for each other.
+	slices.Sort(turns)
+	turns = slices.Compact(turns)
+	taken := 0
+	unlock = func() {
+		for _, t := range turns[:taken] {
+			<-d.locks[t]
+		}
+	}
+	for _, t := range turns {
+		select {
+		case d.locks[t] <- struct{}{}:
+			taken++
+		case <-ctx.Done():
+			unlock()
+			return nil, ctx.Err()
+		}
+	}
+	return unlock, nil
 }
 
 // digest tells two states of an employee apart without opening them. It is

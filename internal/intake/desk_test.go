@@ -59,7 +59,7 @@ func TestTake(t *testing.T) {
 		{"cancelled before anybody knew", []said{{0, facts(cancelled), OutcomeDelivered, "cancelled"}, {1, facts(seen(-1)), OutcomeOutdated, ""}}, 1},
 		{"late", []said{{0, facts(starts(2026, 2, 27)), OutcomeDelivered, "scheduled late"}}, 1},
 		{"long started", []said{{0, facts(starts(2025, 2, 27)), OutcomeSilent, "scheduled late"}, {1, facts(starts(2025, 2, 27), department("x"), seen(1)), OutcomeSilent, "moved"}}, 0},
-		{"long started, then left", []said{{0, facts(starts(2025, 2, 27)), OutcomeSilent, "scheduled late"}, {1, facts(starts(2025, 2, 27), left, seen(1)), OutcomeSilent, "left"}}, 0},
+		{"long started, then left", []said{{0, facts(starts(2025, 2, 27)), OutcomeSilent, "scheduled late"}, {1, facts(starts(2025, 2, 27), left, seen(1)), OutcomeDelivered, "left"}}, 1},
 		{"long started, then moved ahead", []said{{0, facts(starts(2025, 2, 27)), OutcomeSilent, "scheduled late"}, {1, facts(seen(1)), OutcomeDelivered, "startMoved"}}, 1},
 		{"contact in time", []said{{0, facts(mail("a@example.org")), OutcomeDelivered, "scheduled"}, {1, facts(mail("b@example.org"), seen(1)), OutcomeDelivered, "contactChanged"}}, 2},
 		{"contact in the guard", []said{

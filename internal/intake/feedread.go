@@ -25,6 +25,7 @@ type reading struct {
 	lastGood   time.Time // when the last read began that went through; of a file its own time
 	each       func(ctx context.Context, yield func(feed.Item) error) error
 	beat       func(read int)
+	told       func(c change, got Taken) // one at a time; nil: nobody wants to know
 }
 
 // change is an employee of whom a reading says something new, or whom it lacks.

@@ -11,8 +11,10 @@ import (
 	"firstpass.internal/internal/ledger"
 )
 
-// Held is a change of contact that waits for approval.
+// Held is a change that waits for somebody's decision: of a contact, or which of
+// two sources is right.
 type Held struct {
+	Kind   jml.Hold  `json:"kind"`
 	Source string    `json:"source"`
 	Ref    string    `json:"ref"`
 	Since  time.Time `json:"since"`
@@ -26,19 +28,22 @@ func (d *Desk) HeldList(ctx context.Context) ([]Held, error) {
 	}
 	out := make([]Held, 0, len(list))
 	for _, h := range list {
-		if h.Kind == string(jml.HoldContact) {
-			out = append(out, Held{h.Source, h.Ref, h.Since})
+		if decidable(h.Kind) {
+			out = append(out, Held{jml.Hold(h.Kind), h.Source, h.Ref, h.Since})
 		}
 	}
 	slices.SortFunc(out, func(a, b Held) int { return a.Since.Compare(b.Since) })
 	return out, nil
 }
 
-// ErrNotHeld answers for an employee whose contact does not wait.
+func decidable(kind string) bool {
+	return kind == string(jml.HoldContact) || kind == string(jml.HoldContradiction)
+}
+
+// ErrNotHeld answers for an employee of whom nothing waits.
 var ErrNotHeld = errors.New("no held change under this reference")
 
-// HeldContact returns the contact that is in force and the one that waits:
-// personal data.
+// HeldContact returns what is in force and what waits: personal data.
 func (d *Desk) HeldContact(ctx context.Context, ref string) (h Held, now, waiting jml.Snapshot, err error) {
 	h, e, err := d.held(ctx, ref)
 	if err != nil {
@@ -57,7 +62,7 @@ func (d *Desk) held(ctx context.Context, ref string) (Held, ledger.Employee, err
 		return Held{}, ledger.Employee{}, err
 	}
 	for _, h := range list {
-		if h.Kind != string(jml.HoldContact) {
+		if !decidable(h.Kind) {
 			continue
 		}
 		e, found, err := d.cfg.Ledger.Employee(ctx, h.Source, h.Ref)
@@ -65,14 +70,16 @@ func (d *Desk) held(ctx context.Context, ref string) (Held, ledger.Employee, err
 			return Held{}, e, err
 		}
 		if found {
-			return Held{h.Source, h.Ref, h.Since}, e, nil
+			return Held{jml.Hold(h.Kind), h.Source, h.Ref, h.Since}, e, nil
 		}
 	}
 	return Held{}, ledger.Employee{}, ErrNotHeld
 }
 
-// Decide approves the held contact of an employee or refuses it, and tells the
-// joiner, which goes on. It is written to the audit first.
+// Decide approves what is held of an employee or refuses it, and tells the
+// joiner, which goes on. It is written to the audit first. Of a contradiction,
+// approving takes what was said last for true, and refusing what was in force.
+// Where two changes are held, each takes a decision of its own, the older first.
 //
 // Crash: after the line and before the joiner hears, the change still waits and
 // the operator decides again; the audit has two lines.
@@ -101,13 +108,23 @@ func (d *Desk) Decide(ctx context.Context, ref, actor, reason string, approve bo
 	if err != nil {
 		return Taken{}, err
 	}
-	if !old.Held {
+	if !slices.Contains(waits(old), h.Kind) {
 		// HR took it back meanwhile, or a crash came between the two writes.
-		return Taken{}, errors.Join(ErrNotHeld, d.unlist(ctx, h.Source, h.Ref))
+		return Taken{}, errors.Join(ErrNotHeld, d.unlist(ctx, h.Source, h.Ref, h.Kind))
 	}
-	event, next := audit.EventContactRejected, old.Reject()
-	if approve {
+	var (
+		event audit.Event
+		next  jml.Known
+	)
+	switch {
+	case h.Kind == jml.HoldContradiction && approve:
+		event, next = audit.EventFactsApproved, old.Settle(true)
+	case h.Kind == jml.HoldContradiction:
+		event, next = audit.EventFactsRejected, old.Settle(false)
+	case approve:
 		event, next = audit.EventContactApproved, old.Approve()
+	default:
+		event, next = audit.EventContactRejected, old.Reject()
 	}
 	err = d.cfg.Audit.Append(ctx, audit.Entry{Time: d.cfg.Now(), Event: event, Ref: ref, Actor: actor, Reason: reason})
 	if err != nil {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -82,6 +83,19 @@ func profile(name string) jml.Profile {
 	return jml.Profile{Name: name, StartHour: jml.Clock{Hour: 9}, LeadTime: 48 * time.Hour, Timeout: 7 * 24 * time.Hour}
 }
 
+// chooser stands for the rules.
+type chooser func(kind jml.Kind, s jml.Snapshot) jml.Choice
+
+func (w *world) Choose(kind jml.Kind, _ string, s jml.Snapshot, _ *jml.User) jml.Choice {
+	if w.choose != nil {
+		return w.choose(kind, s)
+	}
+	if kind != jml.KindJoiner {
+		return jml.Choice{Block: jml.Blocked(jml.ReasonProfileMissing, "")}
+	}
+	return jml.Choice{Profile: profile("default")}
+}
+
 // world is intake with a real ledger and a faked Temporal.
 type world struct {
 	*Handler
@@ -99,6 +113,15 @@ type world struct {
 	fail      error         // what Temporal answers
 	hang      chan struct{} // Temporal answers once it is closed; nil: at once
 	at        []string      // keys of the notices
+
+	errands []Errand   // joiners', as delivered
+	others  []Errand   // movers', as delivered
+	signals []Errand   // to journeys that may run
+	runs    []jml.Kind // those that do
+	begun   []Errand   // recoveries and stagings
+	onBegin func(Errand) error
+	joiner  OutcomeKind // what comes of a joiner; empty: delivered
+	choose  chooser     // nil: profile "default" for joiners, none for others
 
 	through   Deliverer                // what is behind it; nil: nothing
 	onDeliver func(jml.Snapshot) error // what Temporal does before it takes a snapshot
@@ -124,7 +147,7 @@ func (w *world) taken() []jml.Snapshot {
 	return slices.Clone(w.delivered)
 }
 
-func (w *world) Deliver(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
+func (w *world) Deliver(ctx context.Context, e Errand) (Outcome, error) {
 	if w.hang != nil {
 		select {
 		case <-w.hang:
@@ -140,21 +163,53 @@ func (w *world) Deliver(ctx context.Context, source string, p jml.Profile, s jml
 	if w.fail != nil {
 		return Outcome{}, w.fail
 	}
+	if e.Kind != jml.KindJoiner {
+		w.others = append(w.others, e)
+		return w.outcome(e, OutcomeDelivered), nil
+	}
 	if w.onDeliver != nil {
-		if err := w.onDeliver(s); err != nil {
+		if err := w.onDeliver(e.Snapshot); err != nil {
 			return Outcome{}, err
 		}
 	}
-	w.delivered = append(w.delivered, s)
+	w.delivered = append(w.delivered, e.Snapshot)
+	w.errands = append(w.errands, e)
 	if w.through != nil {
-		return w.through.Deliver(ctx, source, p, s)
+		return w.through.Deliver(ctx, e)
 	}
-	ref := w.desk.cfg.Refs.Ref(source, s.EmployeeID)
-	return Outcome{Kind: OutcomeDelivered, Ref: ref, WorkflowID: "joiner/" + source + "/" + ref}, nil
+	return w.outcome(e, cmp.Or(w.joiner, OutcomeDelivered)), nil
 }
 
-func (w *world) Introduce(ctx context.Context, source string, p jml.Profile, s jml.Snapshot) (Outcome, error) {
-	return w.Deliver(ctx, source, p, s)
+func (w *world) outcome(e Errand, kind OutcomeKind) Outcome {
+	return Outcome{Kind: kind, Ref: e.Ref, WorkflowID: workflows.JourneyID(e.Kind, e.Source, e.Ref)}
+}
+
+func (w *world) Introduce(ctx context.Context, e Errand) (Outcome, error) { return w.Deliver(ctx, e) }
+
+// Signal reaches the journeys in w.runs.
+func (w *world) Signal(ctx context.Context, e Errand) (Outcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := cmp.Or(ctx.Err(), w.fail); err != nil {
+		return Outcome{}, err
+	}
+	w.signals = append(w.signals, e)
+	if !slices.Contains(w.runs, e.Kind) {
+		return w.outcome(e, OutcomeIgnored), nil
+	}
+	return w.outcome(e, OutcomeDelivered), nil
+}
+
+func (w *world) Begin(ctx context.Context, e Errand) (Outcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.onBegin != nil {
+		if err := w.onBegin(e); err != nil {
+			return w.outcome(e, OutcomeIgnored), err
+		}
+	}
+	w.begun = append(w.begun, e)
+	return w.outcome(e, OutcomeStarted), cmp.Or(ctx.Err(), w.fail)
 }
 
 func (w *world) Notify(_ context.Context, _, key string, n Notice) error {
@@ -180,7 +235,7 @@ func (w *world) Append(_ context.Context, e audit.Entry) error {
 }
 
 // compiled makes sources of their configuration.
-func compiled(t testing.TB, list []config.Source) []*Source {
+func compiled(t testing.TB, list []config.Source, by Profiles) []*Source {
 	t.Helper()
 	x, err := mapping.NewCompiler(1 << 20)
 	if err != nil {
@@ -189,7 +244,7 @@ func compiled(t testing.TB, list []config.Source) []*Source {
 	var out []*Source
 	for i, c := range list {
 		s, err := NewSource(SourceConfig{
-			At: fmt.Sprintf("sources[%d]", i), Source: c, Profile: profile(c.Profile), LateLimit: 7 * 24 * time.Hour, Compiler: x,
+			At: fmt.Sprintf("sources[%d]", i), Source: c, Profile: profile(c.Profile), Profiles: by, LateLimit: 7 * 24 * time.Hour, Compiler: x,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +281,7 @@ func (w *world) restart(t testing.TB, sources []config.Source, edit ...func(*Han
 	}
 	log := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.desk, err = NewDesk(DeskConfig{
-		Sources: compiled(t, sources), Ledger: w.book, Starter: w, Notices: w, Refs: refs(t), Audit: w, Hires: w, Now: clock, Logger: log,
+		Sources: compiled(t, sources, w), Ledger: w.book, Starter: w, Notices: w, Refs: refs(t), Audit: w, Hires: w, Now: clock, Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)

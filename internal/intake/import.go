@@ -128,10 +128,22 @@ func (d *Desk) Preview(ctx context.Context, source string, snap jml.Snapshot) (P
 	if err != nil {
 		return Preview{}, err
 	}
-	out := Preview{Snapshot: snap, Ref: d.cfg.Refs.Ref(s.people, snap.EmployeeID), Outcome: OutcomeSilent, Facts: []jml.Fact{}}
-	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, out.Ref)
+	ref, before, err := d.references(ctx, s, snap)
+	out := Preview{Snapshot: snap, Ref: ref, Outcome: OutcomeSilent, Facts: []jml.Fact{}}
 	if err != nil {
 		return out, err
+	}
+	e, found, err := d.cfg.Ledger.Employee(ctx, s.people, ref)
+	if err != nil {
+		return out, err
+	}
+	if !found && before != "" {
+		if e, found, err = d.cfg.Ledger.Employee(ctx, s.people, before); err != nil {
+			return out, err
+		}
+		if found {
+			out.Ref = before
+		}
 	}
 	var old *jml.Known
 	if found {
@@ -139,15 +151,17 @@ func (d *Desk) Preview(ctx context.Context, source string, snap jml.Snapshot) (P
 			return out, err
 		}
 		out.Before = &old.Said
-		if snap.ObservedAt.Before(e.ObservedAt) {
+		said, current := old.Identified(snap)
+		if snap.ObservedAt.Before(e.ObservedAt) || !current {
 			out.Outcome = OutcomeOutdated
 			return out, nil
 		}
+		snap = said
 	}
-	c := jml.Consider(old, snap, s.rules, d.cfg.Now())
-	out.Facts, out.Held = c.Facts, c.Known.Held
+	c := jml.Consider(old, snap, s.rulesFor(snap), d.cfg.Now())
+	out.Facts, out.Held = c.Facts, len(waits(&c.Known)) > 0
 	switch {
-	case c.Tell:
+	case c.Tell || s.concerns(old, c.Known):
 		out.Outcome = OutcomeDelivered
 	case old != nil && c.Known.Told.SameContent(old.Told):
 		out.Outcome = OutcomeKnown
@@ -190,7 +204,7 @@ func (d *Desk) Forget(ctx context.Context, source string) (int, error) {
 		return n, err
 	}
 	for _, h := range held {
-		if err := d.unlist(ctx, s.people, h.Ref); err != nil {
+		if err := d.unlist(ctx, s.people, h.Ref, jml.Hold(h.Kind)); err != nil {
 			return n, err
 		}
 	}

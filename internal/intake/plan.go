@@ -36,6 +36,14 @@ type seenRow struct {
 	where  string
 	digest []byte
 	snap   *jml.Snapshot // nil if it is known
+	id     string        // by which the employee is in the reading
+	names  string        // the id from before that it gives
+}
+
+// named reports whether the employee has to be identified by more than the id
+// that the reading has, which quiet writing does not do.
+func (r seenRow) named(ref string, refs Refs, people string) bool {
+	return refs.Ref(people, r.id) != ref
 }
 
 // beatEvery is after how many items a sign of life is given.
@@ -48,6 +56,10 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 		last[g.Ref] = g
 		return nil
 	})
+	if err != nil {
+		return p, err
+	}
+	ids, err := d.identities(ctx, s, last)
 	if err != nil {
 		return p, err
 	}
@@ -71,17 +83,31 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 			p.result.PassedOver++
 			return nil
 		}
-		ref := d.cfg.Refs.Ref(s.people, rec.Snapshot.EmployeeID)
+		id, names := rec.Snapshot.EmployeeID, rec.Snapshot.PreviousID
+		ref, current, err := ids.of(ctx, &rec.Snapshot)
+		if err != nil {
+			return err
+		}
+		if !current {
+			p.result.Outdated++
+			return nil
+		}
 		digest := d.digest(rec.Snapshot)
 		if first, twice := rows[ref]; twice {
-			if !bytes.Equal(first.digest, digest) {
+			switch {
+			case bytes.Equal(first.digest, digest):
+				return nil
+			case first.names != "" && first.names == id:
+				return nil // by the id that HR has given up
+			case names != "" && names == first.id:
+			default:
 				why := "the same employee_id as " + first.where + ", with other facts"
 				p.bad = append(p.bad, bad{it.Where, why, it.Value})
 				rows[ref] = seenRow{where: first.where} // neither is believed
+				return nil
 			}
-			return nil
 		}
-		row := seenRow{nth: p.result.Read, where: it.Where, digest: digest}
+		row := seenRow{nth: p.result.Read, where: it.Where, digest: digest, id: id, names: names}
 		g, found := last[ref]
 		switch {
 		case found && rec.Snapshot.ObservedAt.Before(g.ObservedAt):
@@ -128,10 +154,10 @@ func (d *Desk) plan(ctx context.Context, s *Source, r reading) (*plan, error) {
 				}
 			}
 		}
-		c := jml.Consider(old, *row.snap, s.rules, now)
+		c := jml.Consider(old, *row.snap, s.rulesFor(*row.snap), now)
 		p.changes = append(p.changes, change{
 			ref: ref, nth: row.nth, where: row.where, snap: row.snap, facts: c.Facts, next: c.Known, digest: row.digest,
-			tells: c.Tell || c.Known.Held || old != nil && old.Held,
+			tells: c.Tell || len(waits(&c.Known)) > 0 || len(waits(old)) > 0 || s.concerns(old, c.Known) || row.named(ref, d.cfg.Refs, s.people),
 		})
 	}
 	if r.full && s.cfg.VanishedAfter > 0 && len(p.bad) == 0 {

@@ -31,7 +31,7 @@ type Field struct{ Name, Value string }
 
 // Fields lists a snapshot's values in the order in which people read them.
 func Fields(s jml.Snapshot) []Field {
-	date, clock, born := "", "", ""
+	date, clock, born, effective, rehire := "", "", "", "", ""
 	if !s.StartDate.IsZero() {
 		date = s.StartDate.String()
 	}
@@ -40,6 +40,12 @@ func Fields(s jml.Snapshot) []Field {
 	}
 	if !s.BirthDate.IsZero() {
 		born = s.BirthDate.String()
+	}
+	if !s.EffectiveDate.IsZero() {
+		effective = s.EffectiveDate.String()
+	}
+	if s.Rehire {
+		rehire = "true"
 	}
 	match := s.UserMatch()
 	zone := s.Zone
@@ -50,7 +56,8 @@ func Fields(s jml.Snapshot) []Field {
 		{"employee_id", s.EmployeeID}, {"status", string(s.Status)}, {"start_date", date}, {"start_time", clock},
 		{"zone", zone}, {"site", s.Site}, {"country", s.Country}, {"given_name", s.GivenName}, {"family_name", s.FamilyName},
 		{"personal_mail", s.PersonalMail}, {"phone", s.Phone}, {"birth_date", born}, {"upn", s.UPN}, {"entra user", match.Attribute + "=" + match.Value}, {"manager_id", s.ManagerID},
-		{"department", s.Department}, {"employee_type", s.EmployeeType}, {"locale", s.Locale},
+		{"department", s.Department}, {"employee_type", s.EmployeeType}, {"job_title", s.JobTitle}, {"device", s.Device},
+		{"effective_date", effective}, {"previous_id", s.PreviousID}, {"rehire", rehire}, {"locale", s.Locale},
 		{"observed_at", s.ObservedAt.UTC().Format(time.RFC3339)},
 	}
 }

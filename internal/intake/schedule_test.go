@@ -116,7 +116,7 @@ func TestSchedules(t *testing.T) {
 	ensure := func(list ...config.Source) {
 		t.Helper()
 		c.created, c.updated, c.deleted = nil, nil, nil
-		if err := s.Ensure(t.Context(), compiled(t, list)); err != nil {
+		if err := s.Ensure(t.Context(), compiled(t, list, &world{})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestSchedules(t *testing.T) {
 			}
 			return nil
 		}
-		if err := s.Ensure(t.Context(), compiled(t, []config.Source{tenant()})); !errors.Is(err, down) {
+		if err := s.Ensure(t.Context(), compiled(t, []config.Source{tenant()}, &world{})); !errors.Is(err, down) {
 			t.Errorf("%s: %v", at, err)
 		}
 	}

@@ -108,7 +108,7 @@ func (k sink) Take(ctx context.Context, resource map[string]any, deleted bool) e
 	if deleted && snap.Status != jml.StatusCancelled {
 		// SCIM does not say why a resource goes.
 		snap.Status = jml.StatusLeft
-		if s.rules.Ahead(snap, now) {
+		if s.rulesFor(snap).Ahead(snap, now) {
 			snap.Status = jml.StatusCancelled
 		}
 	}

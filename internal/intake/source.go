@@ -234,7 +234,9 @@ type Source struct {
 	// people is the name by which its employees are known: its own, or that of
 	// the source whose employees these are.
 	people   string
+	shared   bool // others speak of the same employees
 	rules    jml.Rules
+	profiles Profiles
 	verifier *proof.Verifier // webhook and scim
 	fetch    *feed.Caller    // webhook, if it fetches
 	// fetchBody is what fetch sends; nil: nothing.
@@ -243,11 +245,20 @@ type Source struct {
 	files     *feed.Files
 }
 
+// Profiles chooses the profile of a journey; *profile.Rules is one. user is nil:
+// intake does not ask the tenant.
+type Profiles interface {
+	Choose(kind jml.Kind, source string, s jml.Snapshot, user *jml.User) jml.Choice
+}
+
 // SourceConfig is what a source needs beyond its own section.
 type SourceConfig struct {
-	At        string // path of its section, for errors
-	Source    config.Source
+	At     string // path of its section, for errors
+	Source config.Source
+	// Profile is what a start is judged by where no rule is for an employee: the
+	// source's own, or none.
 	Profile   jml.Profile
+	Profiles  Profiles
 	LateLimit time.Duration
 	Compiler  *mapping.Compiler
 }
@@ -256,14 +267,20 @@ type SourceConfig struct {
 // joins a *config.Error for everything that is wrong.
 func NewSource(s SourceConfig) (*Source, error) {
 	c := s.Source
-	out := &Source{people: cmp.Or(c.EmployeesOf, c.Name), rules: jml.Rules{Profile: s.Profile, Guard: c.ContactGuard, LateLimit: s.LateLimit}}
+	out := &Source{
+		people: cmp.Or(c.EmployeesOf, c.Name), profiles: s.Profiles,
+		rules: jml.Rules{Profile: s.Profile, Guard: c.ContactGuard, LateLimit: s.LateLimit},
+	}
 	var errs []error
 	note := func(err error) {
 		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if s.Profile.Name == "" {
+	if s.Profiles == nil {
+		note(errors.New("intake: a source wants profiles"))
+	}
+	if s.Profile.Name == "" && c.Profile != "" {
 		note(&config.Error{Path: s.At + ".profile", Problem: "there is no such profile"})
 	}
 	var err error
@@ -305,4 +322,21 @@ func (s *Source) every() time.Duration {
 		return s.cfg.Entra.Every
 	}
 	return 0
+}
+
+// chosen returns the profile of a journey of an employee.
+func (s *Source) chosen(kind jml.Kind, snap jml.Snapshot) jml.Choice {
+	return s.profiles.Choose(kind, s.people, snap, nil)
+}
+
+// rulesFor returns what a snapshot is judged by: the profile of its joiner.
+func (s *Source) rulesFor(snap jml.Snapshot) jml.Rules {
+	r := s.rules
+	if c := s.chosen(jml.KindJoiner, snap); c.Block == nil {
+		r.Profile = c.Profile
+	}
+	if s.shared {
+		r.Source = s.name
+	}
+	return r
 }

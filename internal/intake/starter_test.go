@@ -20,14 +20,20 @@ import (
 // fakeClient is a Temporal with at most one joiner.
 type fakeClient struct {
 	running bool
-	closed  bool                   // a run ended
+	closed  bool                    // a run ended
 	result  workflows.JourneyResult // of it
-	getErr  error                  // what reading it answers
-	fail    error                  // what everything answers
+	getErr  error                   // what reading it answers
+	fail    error                   // what everything answers
 	calls   []string
 	options client.StartWorkflowOptions
 	input   workflows.JourneyInput
 	args    []jml.Snapshot
+	choices []*jml.Choice
+}
+
+func (f *fakeClient) told(arg any) {
+	facts := arg.(workflows.Facts)
+	f.args, f.choices = append(f.args, facts.Snapshot), append(f.choices, facts.Choice)
 }
 
 func (f *fakeClient) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
@@ -62,7 +68,7 @@ func (f *fakeClient) SignalWithStartWorkflow(_ context.Context, id, signal strin
 	}
 	f.running = true
 	f.options, f.input = o, args[0].(workflows.JourneyInput)
-	f.args = append(f.args, arg.(jml.Snapshot))
+	f.told(arg)
 	return nil, nil
 }
 
@@ -74,7 +80,7 @@ func (f *fakeClient) SignalWorkflow(_ context.Context, _, _, signal string, arg 
 	if !f.running || signal != workflows.SignalFacts {
 		return serviceerror.NewNotFound("no running execution")
 	}
-	f.args = append(f.args, arg.(jml.Snapshot))
+	f.told(arg)
 	return nil
 }
 
@@ -142,7 +148,7 @@ func TestIntroduce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := s.Introduce(t.Context(), "hr", profile("default"), tc.snap)
+			out, err := s.Introduce(t.Context(), Errand{Source: "hr", Choice: jml.Choice{Profile: profile("default")}, Snapshot: tc.snap})
 			if tc.want == "" != errors.Is(err, ErrUnavailable) || out.Kind != tc.want {
 				t.Errorf("%+v, %v", out, err)
 			}
@@ -178,7 +184,7 @@ func TestStarter(t *testing.T) {
 		{"result does not come", fakeClient{closed: true, getErr: context.DeadlineExceeded}, facts(), false, "", "start result"},
 		{"cancelled, none runs: the facts are kept", fakeClient{}, facts(is(jml.StatusCancelled)), false, OutcomeDelivered, "start"},
 		{"cancelled, one runs", fakeClient{running: true}, facts(is(jml.StatusCancelled)), false, OutcomeDelivered, "start"},
-		{"cancelled, one ended", ended(facts()), facts(is(jml.StatusCancelled)), false, OutcomeStarted, "start result start"},
+		{"cancelled, one ended", ended(facts()), facts(is(jml.StatusCancelled)), false, OutcomeUnchanged, "start result"},
 		{"left, without date and zone", fakeClient{}, jml.Snapshot{EmployeeID: "E-1", Status: jml.StatusLeft, ObservedAt: noon}, false, OutcomeDelivered, "start"},
 		{"left, again", fakeClient{}, facts(is(jml.StatusLeft)), true, OutcomeDelivered, "start"},
 		{"late, none runs", fakeClient{}, facts(starts(2026, 2, 22)), false, OutcomeIgnored, "signal"},
@@ -196,7 +202,7 @@ func TestStarter(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := jml.Profile{Name: "default", StartHour: jml.Clock{Hour: 9}}
-			out, err := s.Start(t.Context(), "hr", p, tc.snap, tc.again)
+			out, err := s.Deliver(t.Context(), Errand{Source: "hr", Choice: jml.Choice{Profile: p}, Snapshot: tc.snap, Again: tc.again})
 			if got := strings.Join(c.calls, " "); got != tc.calls {
 				t.Errorf("calls %q, want %q", got, tc.calls)
 			}

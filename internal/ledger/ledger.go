@@ -1,7 +1,7 @@
 // Package ledger is the database of what intake has seen: the last state of
 // every employee, deliveries, quarantined bodies, held changes, feeds and SCIM
-// resources; and of the links that invitations lead by. It stores and finds; it
-// decides nothing.
+// resources; of the links that invitations lead by; and of the journeys that
+// somebody asked for. It stores and finds; it decides nothing.
 //
 // The database is a SQLite file or PostgreSQL, with one schema and one dialect.
 // Whatever may be personal is sealed, with a label that names its table and

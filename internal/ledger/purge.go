@@ -6,10 +6,10 @@ import (
 )
 
 // Before says up to when each kind of record is old; a zero time keeps all.
-type Before struct{ Quarantine, Deliveries, Counts, Files, Handshakes time.Time }
+type Before struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Asked time.Time }
 
 // Purged says how many records Purge removed.
-type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Links int }
+type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Asked, Links int }
 
 // purgeRows is how many rows a transaction of Purge removes: others may write
 // in between.
@@ -29,6 +29,7 @@ func (l *Ledger) Purge(ctx context.Context, before Before) (Purged, error) {
 		{"counts", "source, hour, name", "hour", before.Counts, &done.Counts},
 		{"files", "source, digest", "at", before.Files, &done.Files},
 		{"handshakes", "source, id", "at", before.Handshakes, &done.Handshakes},
+		{"asked", "source, ref, kind, id", "at", before.Asked, &done.Asked},
 		{"links", "hash", "until", l.now().Add(-keepLapsed), &done.Links},
 	} {
 		if p.before.IsZero() {

@@ -408,10 +408,10 @@ func TestPurge(t *testing.T) {
 		done, err := l.Purge(ctx, Before{})
 		ok(t, err)
 		same(t, done, Purged{})
-		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon})
+		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon, noon})
 		ok(t, err)
 		same(t, done, Purged{Quarantine: 1, Deliveries: 1, Counts: purgeRows + 6, Files: 1, Handshakes: 1})
-		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon})
+		done, err = l.Purge(ctx, Before{noon, noon, noon, noon, noon, noon})
 		ok(t, err)
 		same(t, done, Purged{})
 		if taken, err := l.Delivered(ctx, "hr", noon.String()); !taken || err != nil {

@@ -163,6 +163,21 @@ func (e *Expr) eval(ctx context.Context, v *Vars) (ref.Val, error) {
 	return nil, errEvaluate
 }
 
+// truth is text for a field that is true or false. Null is not known, and so no.
+func (e *Expr) truth(ctx context.Context, v *Vars) (bool, error) {
+	out, err := e.eval(ctx, v)
+	if err != nil {
+		return false, err
+	}
+	switch b := out.(type) {
+	case types.Bool:
+		return bool(b), nil
+	case types.Null:
+		return false, nil
+	}
+	return false, errNoBool
+}
+
 // textOf returns a field's value without the blanks around it, which people
 // type and no field means. Doubles and booleans are no texts: an id that came
 // as 1.5 or true is a mistake in the mapping.

@@ -85,6 +85,9 @@ func (f fields) snapshot(z zones, seen, now time.Time) (jml.Snapshot, error) {
 		Locale:       f.text("locale"),
 		Department:   f.text("department"),
 		EmployeeType: f.text("employee_type"),
+		JobTitle:     f.text("job_title"),
+		Device:       f.text("device"),
+		PreviousID:   f.text("previous_id"),
 		Site:         f.text("site"),
 		ObservedAt:   seen.UTC(),
 	}
@@ -95,6 +98,17 @@ func (f fields) snapshot(z zones, seen, now time.Time) (jml.Snapshot, error) {
 			found.add("start_date", "no such day")
 		}
 		out.StartDate = d
+	}
+	if s := f.text("effective_date"); s != "" {
+		d, err := jml.ParseDate(s)
+		if err != nil {
+			found.add("effective_date", "no such day")
+		}
+		out.EffectiveDate = d
+	}
+	out.Rehire, _ = f["rehire"].(bool)
+	if out.PreviousID == out.EmployeeID {
+		out.PreviousID = "" // HR systems fill it with the id itself
 	}
 	if s := f.text("birth_date"); s != "" {
 		d, err := birthDate(s, now)

@@ -16,9 +16,9 @@ import (
 // the hold of a snapshot are ours and not among them.
 func FieldNames() []string {
 	return []string{
-		"birth_date", "country", "department", "employee_id", "employee_type", "family_name", "given_name", "locale",
-		"manager_id", "match_attribute", "match_value", "observed_at", "personal_mail", "phone", "site", "start_date",
-		"start_time", "status", "upn", "zone",
+		"birth_date", "country", "department", "device", "effective_date", "employee_id", "employee_type", "family_name",
+		"given_name", "job_title", "locale", "manager_id", "match_attribute", "match_value", "observed_at", "personal_mail",
+		"phone", "previous_id", "rehire", "site", "start_date", "start_time", "status", "upn", "zone",
 	}
 }
 
@@ -29,6 +29,9 @@ type Mapper struct {
 	schema *schema
 	zones  zones
 }
+
+// fieldRehire is the one field that is no text.
+const fieldRehire = "rehire"
 
 type field struct {
 	name string
@@ -74,7 +77,11 @@ func (c *Compiler) Mapper(at string, src config.Source, scope Scope) (*Mapper, e
 		if src.Map[name] == "" {
 			continue
 		}
-		e, err := c.Text(scope, src.Map[name])
+		compile := c.Text
+		if name == fieldRehire {
+			compile = c.Bool
+		}
+		e, err := compile(scope, src.Map[name])
 		if err != nil {
 			bad("map."+name, err.Error())
 		}
@@ -128,13 +135,25 @@ func (m *Mapper) mapped(ctx context.Context, v *Vars) (fields, error) {
 	out := make(fields, len(m.fields))
 	var errs []string
 	for _, f := range m.fields {
-		text, err := f.expr.text(limited, v)
+		var (
+			text string
+			yes  bool
+			err  error
+		)
+		if f.name == fieldRehire {
+			yes, err = f.expr.truth(limited, v)
+		} else {
+			text, err = f.expr.text(limited, v)
+		}
 		if ctx.Err() != nil {
 			return nil, ended(ctx, ctx.Err())
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			errs = append(errs, f.name+": "+err.Error())
-		} else if text != "" {
+		case yes:
+			out[f.name] = true
+		case text != "":
 			out[f.name] = text
 		}
 	}

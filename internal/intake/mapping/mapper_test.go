@@ -66,6 +66,14 @@ func TestMapped(t *testing.T) {
 		{"born today", []string{"birth_date", "item.d"}, object{"id": "7", "d": "2026-03-02"}, func(s *jml.Snapshot) { s.BirthDate = jml.Date{Year: 2026, Month: 3, Day: 2} }},
 		{"born nobody knows when", []string{"birth_date", "item.?d"}, object{"id": "7", "d": nil}, same},
 		{"time of day", []string{"start_time", "item.t"}, object{"id": "7", "t": "07:30"}, func(s *jml.Snapshot) { s.StartTime = &jml.Clock{Hour: 7, Minute: 30} }},
+		{"position", []string{"job_title", "item.j", "device", "item.?k", "effective_date", "localDate(item.e)"}, object{"id": "7", "j": " Potter ", "e": "2026-09-01T00:00:00Z"}, func(s *jml.Snapshot) {
+			s.JobTitle, s.EffectiveDate = "Potter", jml.Date{Year: 2026, Month: 9, Day: 1}
+		}},
+		{"another id before", []string{"previous_id", "item.p"}, object{"id": "7", "p": int64(6)}, func(s *jml.Snapshot) { s.PreviousID = "6" }},
+		{"the id itself before", []string{"previous_id", "item.p"}, object{"id": "7", "p": "7"}, same},
+		{"worked here before", []string{"rehire", `item.r == "Y"`}, object{"id": "7", "r": "Y"}, func(s *jml.Snapshot) { s.Rehire = true }},
+		{"never worked here", []string{"rehire", "item.r"}, object{"id": "7", "r": false}, same},
+		{"nobody knows", []string{"rehire", "item.?r.orValue(false)"}, object{"id": "7", "r": nil}, same},
 		{"observed, unix", []string{"observed_at", "item.at"}, object{"id": "7", "at": int64(1772452700)}, func(s *jml.Snapshot) { s.ObservedAt = noon.Add(-100 * time.Second) }},
 		{"observed, ISO", []string{"observed_at", "item.at"}, object{"id": "7", "at": "2026-03-02T12:00:00+0100"}, func(s *jml.Snapshot) { s.ObservedAt = noon.Add(-time.Hour) }},
 		{"observed, OData", []string{"observed_at", "item.at"}, object{"id": "7", "at": "/Date(1772449200000+0000)/"}, func(s *jml.Snapshot) { s.ObservedAt = noon.Add(-time.Hour) }},
@@ -100,6 +108,8 @@ func TestMappedRefuses(t *testing.T) {
 		item object
 		want string
 	}{
+		{"rehire by a word", []string{"rehire", "item.r"}, object{"r": canary}, "rehire: is not true or false"},
+		{"no such day of effect", []string{"effective_date", "item.e"}, object{"e": "2026-02-30"}, "effective_date: no such day"},
 		{"future", []string{"observed_at", "item.at"}, object{"at": "2026-03-02T12:05:01Z"}, "observed_at: lies in the future"},
 		{"odd moment", []string{"observed_at", "item.at"}, object{"at": canary}, "observed_at: not a moment"},
 		{"unknown zone", []string{"zone", "item.z"}, object{"z": "Mars/" + canary}, "zone: not an IANA time zone"},
@@ -225,7 +235,7 @@ func TestMapperRefuses(t *testing.T) {
 			Sites: map[string]config.Site{"Mars": {Zone: "Mars/Base"}, "Void": {}}, DefaultZone: "CEST"}, ScopeItem, []string{
 			"sources[3].default_zone: not an IANA time zone",
 			"sources[3].map.employee_id: does not compile: line 1, column 6: Syntax error",
-			"sources[3].map.hold: no field of a snapshot; fields: birth_date, country, department, employee_id",
+			"sources[3].map.hold: no field of a snapshot; fields: birth_date, country, department, device, effective_date, employee_id",
 			"sources[3].map.start_date: missing",
 			"sources[3].map.status: must give a text, not bool",
 			"sources[3].map.zone_rule: no field of a snapshot",
@@ -332,6 +342,7 @@ func TestSchemaKnowsSnapshot(t *testing.T) {
 		s.StartTime, s.Match = &jml.Clock{Hour: 7}, &jml.Match{Attribute: "employeeId", Value: "7"}
 		s.GivenName, s.FamilyName, s.UPN, s.PersonalMail, s.Phone, s.ManagerID, s.Locale = "a", "b", "c", "d", "e", "f", "g"
 		s.Department, s.EmployeeType, s.Site, s.Country = "h", "i", "j", "DE"
+		s.JobTitle, s.Device, s.EffectiveDate, s.PreviousID, s.Rehire = "k", "l", jml.Date{Year: 2027, Month: 6, Day: 1}, "m", true
 		s.BirthDate, s.Hold = jml.Date{Year: 1990, Month: 5, Day: 17}, jml.HoldContact
 	})
 	body, err := json.Marshal(full)

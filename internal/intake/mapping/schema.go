@@ -106,7 +106,7 @@ func collect(ve *jsonschema.ValidationError, found *[]string) {
 // wantedForm tells what the pattern of a field means.
 func wantedForm(field string) string {
 	switch field {
-	case "start_date", "birth_date":
+	case "start_date", "birth_date", "effective_date":
 		return "not of the right form; want YYYY-MM-DD, as localDate gives it"
 	case "start_time":
 		return "not of the right form; want HH:MM"
