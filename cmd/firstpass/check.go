@@ -20,10 +20,13 @@ import (
 	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/profile"
 	"firstpass.internal/workflows"
 )
 
-type checkCmd struct{}
+type checkCmd struct {
+	People bool `help:"Also try, for everybody who has no pass yet, whether they could have one now; changes nothing."`
+}
 
 // finding is one line of the check.
 type finding struct {
@@ -36,28 +39,35 @@ type finding struct {
 
 // Run implements the command. It changes nothing: the channel is asked to
 // validate a message, and sends none.
-func (*checkCmd) Run(ctx context.Context, env *environment) error {
+func (c *checkCmd) Run(ctx context.Context, env *environment) error {
 	cfg, err := env.load()
 	if err != nil {
 		return err
 	}
 	var found []finding
-	for _, part := range []struct {
+	type part struct {
 		name  string
 		check func(context.Context, *config.Config) []finding
-	}{
+	}
+	parts := []part{
 		{"audit", checkAudit},
 		{"ledger", checkLedger},
 		{"sources", checkSources},
 		{"Graph", checkGraph},
 		{"channels", checkChannels},
 		{"pick-up page", checkPickup},
+		{"rules", checkRules},
 		{"Temporal", checkTemporal},
-	} {
+	}
+	for _, part := range parts {
 		env.progress("checking %s", part.name)
 		limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		found = append(found, part.check(limited, cfg)...)
 		cancel()
+	}
+	if c.People {
+		env.progress("checking people")
+		found = append(found, checkPeople(ctx, env, cfg)...)
 	}
 	failed := 0
 	for _, f := range found {
@@ -116,7 +126,11 @@ func checkLedger(ctx context.Context, cfg *config.Config) []finding {
 // checkSources reads the keys and compiles the expressions; no HR system is
 // called.
 func checkSources(_ context.Context, cfg *config.Config) []finding {
-	if _, err := newSources(cfg); err != nil {
+	rules, err := newRules(cfg)
+	if err != nil {
+		return nil // checkRules says so
+	}
+	if _, err := newSources(cfg, rules); err != nil {
 		return []finding{{What: "sources", Note: strings.ReplaceAll(err.Error(), "\n", "; "), Run: "correct sources in the configuration; docs/sources.md explains them"}}
 	}
 	var found []finding
@@ -130,21 +144,18 @@ func checkSources(_ context.Context, cfg *config.Config) []finding {
 	return found
 }
 
-// needs lists the application permissions and what each is for.
-// https://learn.microsoft.com/graph/permissions-reference
-func needs(cfg *config.Config) map[string]string {
-	out := map[string]string{
-		"UserAuthMethod-TAP.ReadWrite.All":  "create, list and delete passes",
-		"UserAuthenticationMethod.Read.All": "see which methods are registered",
-		"User.Read.All":                     "find the user, and read hires for sources of kind entra",
-		"Policy.Read.AuthenticationMethod":  "read the pass policy",
-		"GroupMember.Read.All":              "tell who is in the policy's groups, and in role-assignable ones",
-		"RoleManagement.Read.Directory":     "tell privileged people apart",
+// uses says which permissions the configuration asks for.
+func uses(cfg *config.Config) graph.Uses {
+	u := graph.Uses{Mail: slices.ContainsFunc(cfg.Channels, func(c config.Channel) bool { return c.Kind == config.ChannelGraph })}
+	for name, p := range cfg.Profiles {
+		if cfg.Profile(name).Remove != jml.RemoveNone {
+			u.Remove = jml.Removable()
+		}
+		if slices.Contains(p.For, jml.KindRecovery) {
+			u.EndSessions = true
+		}
 	}
-	if slices.ContainsFunc(cfg.Channels, func(c config.Channel) bool { return c.Kind == config.ChannelGraph }) {
-		out["Mail.Send"] = "send mail; restrict it to the mailbox of the channel (Exchange, RBAC for Applications)"
-	}
-	return out
+	return u
 }
 
 func checkGraph(ctx context.Context, cfg *config.Config) []finding {
@@ -157,15 +168,24 @@ func checkGraph(ctx context.Context, cfg *config.Config) []finding {
 		return []finding{{What: "Entra token", Note: err.Error(), Run: "check graph.tenant_id, graph.client_id and the credential; the AADSTS code is explained at https://login.microsoftonline.com/error"}}
 	}
 	found := []finding{{What: "Entra token", OK: true, Note: "as application " + cfg.Graph.ClientID}}
-	wanted := needs(cfg)
-	for _, p := range slices.Sorted(maps.Keys(wanted)) {
-		f := finding{What: "permission " + p, OK: slices.Contains(granted, p), Note: wanted[p]}
-		if !f.OK {
-			f.Run = "Entra, App registrations, API permissions, Microsoft Graph, Application permissions: add " + p + ", then grant admin consent; a running firstpass sees it within the hour"
+	for _, n := range graph.Needs(uses(cfg)) {
+		if !n.Optional || n.Met(granted) { // what is not looked at says so itself
+			found = append(found, permission(n, granted))
 		}
-		found = append(found, f)
 	}
 	return append(found, checkPolicy(ctx, cfg, g)...)
+}
+
+func permission(n graph.Need, granted []string) finding {
+	f := finding{What: "permission " + n.Permission, OK: n.Met(granted), Note: n.For}
+	if !f.OK {
+		f.Run = grant(n.Permission)
+	}
+	return f
+}
+
+func grant(permission string) string {
+	return "Entra, App registrations, API permissions, Microsoft Graph, Application permissions: add " + permission + ", then grant admin consent; a running firstpass sees it within the hour"
 }
 
 func checkPolicy(ctx context.Context, cfg *config.Config, g *graph.Client) []finding {
@@ -188,14 +208,51 @@ func checkPolicy(ctx context.Context, cfg *config.Config, g *graph.Client) []fin
 	if !policy.AllUsers && len(policy.IncludeGroups)+len(policy.IncludeUsers) == 0 {
 		found = append(found, finding{What: "pass policy scope", Note: "nobody is included", Run: jml.Blocked(jml.ReasonOutOfScope, "").Advice})
 	}
+	return append(found, checkProfiles(ctx, cfg, g, policy)...)
+}
+
+// checkProfiles compares the profiles with the tenant.
+func checkProfiles(ctx context.Context, cfg *config.Config, g *graph.Client, policy jml.PassPolicy) []finding {
+	var found []finding
+	setup, err := g.Setup(ctx)
+	if err != nil {
+		found = append(found, finding{What: "tenant set-up", OK: true, Warn: true, Note: "could not be looked at: " + strings.ReplaceAll(err.Error(), "\n", "; ")})
+	}
+	conflicts := profile.Conflicts(cfg, policy, setup)
+	for _, c := range conflicts {
+		found = append(found, conflict(c, "tenant set-up"))
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Profiles)) {
-		f := finding{What: "profile " + name + " fits the pass policy", OK: true}
-		if b := jml.CheckPolicy(policy, cfg.Profile(name)); b != nil {
-			f.OK, f.Note, f.Run = false, b.String(), b.Advice
+		if !slices.ContainsFunc(conflicts, func(c profile.Finding) bool { return c.Profile == name && c.Severity == profile.SeverityError }) {
+			found = append(found, finding{What: "profile " + name + " fits the pass policy", OK: true})
 		}
-		found = append(found, f)
 	}
 	return found
+}
+
+// conflict is what was found about a profile, or about all, which then goes by
+// the name of its cause.
+func conflict(c profile.Finding, cause string) finding {
+	f := finding{What: "profile " + c.Profile, OK: c.Severity != profile.SeverityError, Note: c.What, Run: c.Do}
+	f.Warn = f.OK
+	if c.Profile == "" {
+		f.What = cause
+	}
+	return f
+}
+
+// conflicts reads the tenant and returns what of it the profiles do not go
+// together with.
+func conflicts(ctx context.Context, cfg *config.Config, g *graph.Client) ([]profile.Finding, error) {
+	policy, err := g.PassPolicy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	setup, err := g.Setup(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return profile.Conflicts(cfg, policy, setup), nil
 }
 
 func checkChannels(ctx context.Context, cfg *config.Config) []finding {
@@ -234,6 +291,22 @@ func channelAdvice(kind config.ChannelKind) string {
 		return "make the folder, and let the user that runs firstpass write to it"
 	}
 	return "check the address of the webhook and its secret, and that it answers from here"
+}
+
+// checkRules compiles the rules by which profiles are chosen, and reads the
+// calendars.
+func checkRules(_ context.Context, cfg *config.Config) []finding {
+	f := finding{What: "rules and calendars", OK: true}
+	rules, err := newRules(cfg)
+	if err != nil {
+		f.OK, f.Note, f.Run = false, strings.ReplaceAll(err.Error(), "\n", "; "), "correct profiles and calendars in the configuration; docs/profiles.md explains them"
+		return []finding{f}
+	}
+	found := []finding{f}
+	for _, c := range rules.Check() {
+		found = append(found, conflict(c, "calendars"))
+	}
+	return found
 }
 
 // checkPickup reads keys and words and compiles the rules; no identity provider
@@ -278,7 +351,12 @@ func checkTemporal(ctx context.Context, cfg *config.Config) []finding {
 	defer c.Close()
 	found := []finding{checkNamespace(ctx, c, cfg.Temporal.Namespace)}
 	found = append(found, checkAttributes(ctx, c, cfg.Temporal.Namespace)...)
-	return append(found, checkWorker(ctx, c, cfg.Temporal.TaskQueue))
+	works := checkWorker(ctx, c, cfg.Temporal.TaskQueue)
+	found = append(found, works)
+	if !works.OK {
+		return found // who should answer for the journeys?
+	}
+	return append(found, checkGone(ctx, cfg, c)...)
 }
 
 func checkNamespace(ctx context.Context, c client.Client, name string) finding {
@@ -289,9 +367,9 @@ func checkNamespace(ctx context.Context, c client.Client, name string) finding {
 		return f
 	}
 	keeps := d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	// Closed joiners are compared with what HR says later; 30 days is the
+	// Closed journeys are compared with what HR says later; 30 days is the
 	// longest a pass may live.
-	f.OK, f.Note = keeps >= 30*24*time.Hour, fmt.Sprintf("keeps closed joiners for %d days", int(keeps.Hours()/24))
+	f.OK, f.Note = keeps >= 30*24*time.Hour, fmt.Sprintf("keeps closed journeys for %d days", int(keeps.Hours()/24))
 	if !f.OK {
 		f.Run = "temporal operator namespace update --retention 2160h " + name
 	}

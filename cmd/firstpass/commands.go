@@ -25,14 +25,21 @@ type commands struct {
 	Config string `help:"Configuration file." short:"c" type:"path" default:"firstpass.yaml" env:"FIRSTPASS_CONFIG" placeholder:"FILE"`
 	JSON   bool   `help:"Write one JSON value instead of text." name:"json"`
 
-	Serve  serveCmd  `cmd:"" help:"Receive HR webhooks and run the joiners."`
-	Check  checkCmd  `cmd:"" help:"Check permissions, pass policy, channels and Temporal; say what to do about each fault."`
-	Start  startCmd  `cmd:"" help:"Start a joiner, or tell a running one what HR says now."`
-	List   listCmd   `cmd:"" help:"List joiners and where they stand."`
-	Show   showCmd   `cmd:"" help:"Show one joiner: facts, stage, what blocks it, its pass."`
-	Nudge  nudgeCmd  `cmd:"" help:"Have a joiner look now instead of at its next poll."`
-	Cancel cancelCmd `cmd:"" help:"End a joiner; a pass it has is revoked."`
-	Revoke revokeCmd `cmd:"" help:"Revoke the live pass of a joiner at once, and end the joiner."`
+	Serve  serveCmd  `cmd:"" help:"Receive HR webhooks and run the journeys."`
+	Check  checkCmd  `cmd:"" help:"Check permissions, pass policy, profiles, channels and Temporal; say what to do about each fault."`
+	Start  startCmd  `cmd:"" help:"Start a joiner, or a file of them, or tell a running one what HR says now."`
+	List   listCmd   `cmd:"" help:"List journeys and where they stand."`
+	Show   showCmd   `cmd:"" help:"Show one journey: facts, stage, what blocks it, its pass."`
+	Nudge  nudgeCmd  `cmd:"" help:"Have a journey look now instead of at its next poll."`
+	Cancel cancelCmd `cmd:"" help:"End a journey; a pass it has is revoked."`
+	Revoke revokeCmd `cmd:"" help:"Revoke the live pass of a journey at once, and end the journey."`
+
+	Recover     recoverCmd     `cmd:"" help:"Give an employee who lost a key or a phone a pass to register another."`
+	Methods     methodsCmd     `cmd:"" help:"List the sign-in methods of an employee, to say which was lost."`
+	StageDevice stageDeviceCmd `cmd:"" help:"Ask for a pass with which a technician sets up an employee's device."`
+	DeviceDone  deviceDoneCmd  `cmd:"" help:"Say that the device is done: the technician's pass and what he registered go."`
+	Approve     approveCmd     `cmd:"" help:"Approve a journey that waits for it. Never your own."`
+	Refuse      refuseCmd      `cmd:"" help:"Refuse a journey that waits for approval; it ends."`
 
 	Reissue  reissueCmd  `cmd:"" help:"Give an employee another pass, or another link, to the addresses they have."`
 	Desk     deskCmd     `cmd:"" help:"Give the employee at your desk a one-time code, after you looked at a document."`

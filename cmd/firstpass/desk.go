@@ -18,11 +18,12 @@ import (
 	"firstpass.internal/internal/intake/mapping"
 	"firstpass.internal/internal/ledger"
 	"firstpass.internal/internal/outbound"
+	"firstpass.internal/internal/profile"
 )
 
 // newSources reads the keys and compiles the expressions of all sources. Its
 // error names everything that is wrong.
-func newSources(cfg *config.Config) ([]*intake.Source, error) {
+func newSources(cfg *config.Config, rules *profile.Rules) ([]*intake.Source, error) {
 	x, err := newCompiler(cfg)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func newSources(cfg *config.Config) ([]*intake.Source, error) {
 	)
 	for i, c := range cfg.Sources {
 		s, err := intake.NewSource(intake.SourceConfig{
-			At: fmt.Sprintf("sources[%d]", i), Source: c, Profile: cfg.Profile(c.Profile), LateLimit: cfg.Intake.LateLimit, Compiler: x,
+			At: fmt.Sprintf("sources[%d]", i), Source: c, Profile: cfg.Profile(c.Profile), Profiles: rules, LateLimit: cfg.Intake.LateLimit, Compiler: x,
 		})
 		if err != nil {
 			wrong = append(wrong, err)
@@ -45,6 +46,13 @@ func newSources(cfg *config.Config) ([]*intake.Source, error) {
 		return nil, usageError{err}
 	}
 	return out, nil
+}
+
+// newRules compiles the rules by which profiles are chosen, and reads the
+// calendars.
+func newRules(cfg *config.Config) (*profile.Rules, error) {
+	rules, err := profile.New(cfg, time.Now)
+	return rules, configError(err)
 }
 
 func openLedger(ctx context.Context, cfg *config.Config) (*ledger.Ledger, error) {
@@ -127,7 +135,11 @@ func (e *environment) connectedDesk(ctx context.Context, do func(*intake.Desk) e
 }
 
 func (e *environment) withDesk(ctx context.Context, cfg *config.Config, temporal client.Client, do func(*intake.Desk) error) error {
-	sources, err := newSources(cfg)
+	rules, err := newRules(cfg)
+	if err != nil {
+		return err
+	}
+	sources, err := newSources(cfg, rules)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"math/big"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
-
 	"firstpass.internal/workflows"
 )
 
@@ -21,14 +19,11 @@ type reissueCmd struct {
 
 // Run implements the command.
 func (r *reissueCmd) Run(ctx context.Context, env *environment) error {
-	c, id, status, err := r.open(ctx, env)
+	c, id, err := r.openRunning(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return endedAlready(id)
-	}
 	if r.Actor == "" {
 		r.Actor = login()
 	}
@@ -61,20 +56,23 @@ func (d *deskCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer c.Close()
-	id, _, err := d.find(ctx, c, cfg)
+	at, err := d.find(ctx, env, c, cfg)
 	if err != nil {
 		return err
+	}
+	if !at.running() {
+		return endedAlready(at.id)
 	}
 	book, err := newBook(cfg, nil)
 	if err != nil {
 		return err
 	}
-	view, err := ask(ctx, c, id)
+	view, err := ask(ctx, c, at.id)
 	if err != nil {
 		return err
 	}
 	if view.PassID == "" {
-		return hinted{fmt.Errorf("%s has no invitation to vouch for", view.Ref), "firstpass show " + view.Ref + " tells what it waits for"}
+		return hinted{fmt.Errorf("%s has no invitation to vouch for", view.Ref), "firstpass show " + at.id + " tells what it waits for"}
 	}
 	if d.Officer == "" {
 		d.Officer = login()

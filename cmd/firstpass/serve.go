@@ -95,7 +95,11 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	sources, err := newSources(cfg)
+	rules, err := newRules(cfg)
+	if err != nil {
+		return err
+	}
+	sources, err := newSources(cfg, rules)
 	if err != nil {
 		return err
 	}
@@ -131,7 +135,7 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 		pages = append(pages, page{name: "pickup", server: web, listen: cfg.Pickup.Listen, tls: cfg.Pickup.TLS})
 	}
 	if slices.Contains(roles, roleWork) {
-		if work, err = newWorker(cfg, temporal, directory, desk, invitations, trail, log); err != nil {
+		if work, err = newWorker(cfg, temporal, directory, rules, desk, invitations, trail, log); err != nil {
 			return err
 		}
 	}
@@ -159,6 +163,11 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 	})
 	if work != nil {
 		tidying.Go(func() { ensureSchedules(background, cfg, temporal, sources, log) })
+		daily := watch{log: log, find: func(ctx context.Context) ([]profile.Finding, error) {
+			found, err := conflicts(ctx, cfg, directory)
+			return append(found, rules.Check()...), err
+		}}
+		tidying.Go(func() { daily.run(background) })
 	}
 	serving := []any{"version", version, "temporal", cfg.Temporal.Address, "namespace", cfg.Temporal.Namespace, "task_queue", cfg.Temporal.TaskQueue}
 	for _, p := range pages {
@@ -227,14 +236,10 @@ type runner interface {
 	Stop()
 }
 
-func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Client, desk *intake.Desk, invitations *invitation.Book, trail *audit.File, log *slog.Logger) (runner, error) {
+func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Client, rules *profile.Rules, desk *intake.Desk, invitations *invitation.Book, trail *audit.File, log *slog.Logger) (runner, error) {
 	sender, err := newSender(cfg, directory)
 	if err != nil {
 		return nil, err
-	}
-	rules, err := profile.New(cfg, time.Now)
-	if err != nil {
-		return nil, configError(err)
 	}
 	acts, err := activities.New(activities.Config{
 		Directory:   directory,

@@ -16,55 +16,52 @@ import (
 	"firstpass.internal/workflows"
 )
 
-// target names one joiner, on the command line of several commands.
-type target struct {
-	Ref        string `arg:"" optional:"" help:"Reference as in firstpass list, or a whole workflow ID."`
-	EmployeeID string `help:"Employee id in the HR system, instead of a reference." placeholder:"ID"`
-	Source     string `help:"HR source of the employee; needed with --employee-id where there are several." placeholder:"NAME"`
-}
-
 type showCmd struct {
 	target
 }
 
-// shown is all there is to show of a joiner.
+// shown is all there is to show of a journey.
 type shown struct {
-	WorkflowID string                  `json:"workflow_id"`
-	Status     string                  `json:"status"` // Temporal's word for the run
-	Joiner     workflows.JourneyView    `json:"joiner"`
-	Pass       *workflows.PassView     `json:"pass,omitempty"`
+	WorkflowID string                   `json:"workflow_id"`
+	Status     string                   `json:"status"` // Temporal's word for the run
+	Journey    workflows.JourneyView    `json:"journey"`
+	Pass       *workflows.PassView      `json:"pass,omitempty"`
 	Result     *workflows.JourneyResult `json:"result,omitempty"`
 }
 
 // Run implements the command.
 func (s *showCmd) Run(ctx context.Context, env *environment) error {
-	c, id, status, err := s.open(ctx, env)
+	c, at, err := s.open(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	out := shown{WorkflowID: id, Status: status.String()}
-	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+	id := at.id
+	out := shown{WorkflowID: id, Status: at.status.String()}
+	if at.status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		// The result needs no worker.
 		var result workflows.JourneyResult
 		if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
 			return temporalError("read the result of "+id, err)
 		}
 		out.Result = &result
-		out.Joiner = workflows.JourneyView{Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass}
-	} else if out.Joiner, err = ask(ctx, c, id); err != nil {
+		out.Journey = workflows.JourneyView{
+			Kind: workflows.KindOf(id), Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass,
+			Removed: result.Removed, Weaker: result.Weaker,
+		}
+	} else if out.Journey, err = ask(ctx, c, id); err != nil {
 		return err
 	}
-	if out.Joiner.PassID != "" {
+	if out.Journey.PassID != "" {
 		var v workflows.PassView
-		if answer, err := c.QueryWorkflow(ctx, out.Joiner.PassID, "", workflows.QueryPass); err == nil && answer.Get(&v) == nil {
+		if answer, err := c.QueryWorkflow(ctx, out.Journey.PassID, "", workflows.QueryPass); err == nil && answer.Get(&v) == nil {
 			out.Pass = &v
 		}
 	}
 	return env.print(out, out.text)
 }
 
-// ask queries a joiner. Only this way are names and addresses shown: they rest
+// ask queries a journey. Only this way are names and addresses shown: they rest
 // encrypted, and a worker with the key must answer.
 func ask(ctx context.Context, c client.Client, id string) (workflows.JourneyView, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -87,10 +84,12 @@ func ask(ctx context.Context, c client.Client, id string) (workflows.JourneyView
 type field struct{ name, value string }
 
 func (s shown) text(w io.Writer) {
-	j := s.Joiner
+	j := s.Journey
 	fields := []field{
+		{"Journey", string(j.Kind)},
 		{"Reference", j.Ref},
 		{"Workflow", s.WorkflowID},
+		{"Profile", j.Profile},
 		{"Stage", string(j.Stage)},
 		{"Employee", strings.TrimSpace(j.Facts.GivenName + " " + j.Facts.FamilyName)},
 		{"Employee id", j.Facts.EmployeeID},
@@ -105,6 +104,8 @@ func (s shown) text(w io.Writer) {
 	if j.Stage == jml.StageScheduled {
 		fields = append(fields, field{"Issues at", stamp(j.IssueAt)})
 	}
+	fields = append(fields, requestFields(j.Request)...)
+	fields = append(fields, approvalFields(j.Approval)...)
 	if j.User != nil {
 		fields = append(fields, field{"Entra user", j.User.UPN + " (" + j.User.ID + ")"})
 	}
@@ -114,11 +115,18 @@ func (s shown) text(w io.Writer) {
 	if p := s.Pass; p != nil {
 		fields = append(fields, field{"Pass stage", string(p.Stage)}, field{"Next look", stamp(p.NextLook)})
 		fields = append(fields, passFields(p.Issued, p.Registered, nil)...)
+		fields = append(fields, field{"Use of the pass", useWords(p.Use)})
 		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
 	} else if p := j.Pass; p != nil {
 		fields = append(fields, field{"Pass ended", string(p.End)})
 		fields = append(fields, passFields(p.Issued, p.Registered, p.Revoked)...)
+		fields = append(fields, field{"Use of the pass", useWords(p.Use)})
 		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
+	}
+	fields = append(fields, methodFields("Removed", j.Removed)...)
+	fields = append(fields, methodFields("No longer enough", j.Weaker)...)
+	for _, d := range j.Deliveries {
+		fields = append(fields, field{"Message of the journey", deliveryWords(d)})
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
@@ -159,26 +167,97 @@ func pickupFields(p *workflows.PickupView, deliveries []workflows.Delivery) []fi
 		}
 	}
 	for _, d := range deliveries {
-		state := fmt.Sprintf("%s to %s by %s: %s %s", d.Message, d.To, d.Channel, d.Status, stamp(d.At))
-		if d.Detail != "" {
-			state += " (" + d.Detail + ")"
+		out = append(out, field{"Message " + fmt.Sprint(d.N), deliveryWords(d)})
+	}
+	return out
+}
+
+func deliveryWords(d workflows.Delivery) string {
+	words := fmt.Sprintf("%s to %s by %s: %s %s", d.Message, d.To, d.Channel, d.Status, stamp(d.At))
+	if d.Detail != "" {
+		words += " (" + d.Detail + ")"
+	}
+	return words
+}
+
+// requestFields tells why somebody asked for a recovery or a staging.
+func requestFields(r *jml.Request) []field {
+	if r == nil {
+		return nil
+	}
+	out := []field{
+		{"Asked by", r.Actor + ", for the " + string(r.For) + ", " + stamp(r.At)},
+		{"Ticket", r.Ticket},
+		{"Verified by", r.Verified},
+		{"Note", r.Note},
+		{"Loss", string(r.Loss)},
+		{"To be removed", strings.Join(r.Methods, ", ")},
+		{"Technician", r.Technician.UPN},
+		{"Device", r.Device},
+		{"Window ends", stamp(r.Until)},
+	}
+	if r.For == jml.RequesterOperator {
+		out[0].value = r.Actor + ", " + stamp(r.At)
+	}
+	if r.EndSessions {
+		out = append(out, field{"Sessions", "ended before there is a pass"})
+	}
+	return out
+}
+
+func approvalFields(a *jml.Approval) []field {
+	if a == nil {
+		return nil
+	}
+	asked := field{"Approval", "asked for " + stamp(a.AskedAt) + ", lapses " + stamp(a.Until)}
+	if a.Decided.IsZero() {
+		return []field{asked}
+	}
+	return []field{asked, {"Decided", decisionWords(*a)}, {"Decided because", a.Reason}}
+}
+
+// decisionWords tells what was decided, by whom and when.
+func decisionWords(a jml.Approval) string {
+	word := "refused"
+	if a.Approved {
+		word = "approved"
+	}
+	return word + " by " + a.By + ", " + stamp(a.Decided)
+}
+
+func useWords(u jml.Use) string {
+	switch u {
+	case jml.UseYes:
+		return "somebody signed in with it"
+	case jml.UseNone:
+		return "nobody signed in with it"
+	}
+	return ""
+}
+
+func methodFields(what string, methods []jml.Method) []field {
+	var out []field
+	for _, m := range methods {
+		words := m.Kind.Label()
+		if !m.CreatedAt.IsZero() {
+			words += ", registered " + stamp(m.CreatedAt)
 		}
-		out = append(out, field{"Message " + fmt.Sprint(d.N), state})
+		out = append(out, field{what, words})
 	}
 	return out
 }
 
 // start tells the start as the person will see it, and in UTC.
 func (s shown) start() string {
-	f := s.Joiner.Facts
+	f := s.Journey.Facts
 	if f.StartDate.IsZero() {
 		return ""
 	}
 	loc, err := jml.LoadZone(f.Zone)
-	if err != nil || s.Joiner.Start.IsZero() {
+	if err != nil || s.Journey.Start.IsZero() {
 		return f.StartDate.String() + " " + f.Zone
 	}
-	return s.Joiner.Start.In(loc).Format("Mon 2006-01-02 15:04") + " " + f.Zone + " = " + stamp(s.Joiner.Start)
+	return s.Journey.Start.In(loc).Format("Mon 2006-01-02 15:04") + " " + f.Zone + " = " + stamp(s.Journey.Start)
 }
 
 func stamp(t time.Time) string {

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -39,37 +38,44 @@ func (c *revokeCmd) Run(ctx context.Context, env *environment) error {
 }
 
 func (e *ending) end(ctx context.Context, env *environment, outcome jml.Stage) error {
-	c, id, status, err := e.open(ctx, env)
+	c, id, err := e.openRunning(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return endedAlready(id)
-	}
 	if e.Actor == "" {
 		e.Actor = login()
 	}
-	waiting, cancel := context.WithTimeout(ctx, e.Wait)
-	defer cancel()
 	env.progress("asked %s to end; waiting until any pass is confirmed gone", workflows.RefOf(id))
-	var result workflows.JourneyResult
-	err = update(waiting, c, id, workflows.UpdateStop, jml.Stop{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}, &result)
-	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
-		return hinted{fmt.Errorf("not confirmed within %s; the joiner goes on ending by itself", e.Wait),
-			"firstpass show " + workflows.RefOf(id) + " tells how far it is; if nothing moves, is firstpass serve running?"}
-	}
+	result, err := stop(ctx, c, id, jml.Stop{Outcome: outcome, Actor: e.Actor, Reason: e.Reason}, e.Wait)
 	if err != nil {
 		return err
 	}
 	return env.print(result, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\n", workflows.RefOf(id), result.Outcome)
-		if p := result.Pass; p != nil && p.Revoked != nil {
-			fmt.Fprintf(w, "pass confirmed gone: %s\n", stamp(p.Revoked.GoneAt))
-		} else {
-			fmt.Fprintln(w, "there was no pass")
-		}
+		passEnd(w, result)
 	})
+}
+
+func passEnd(w io.Writer, result workflows.JourneyResult) {
+	if p := result.Pass; p != nil && p.Revoked != nil {
+		fmt.Fprintf(w, "pass confirmed gone: %s\n", stamp(p.Revoked.GoneAt))
+	} else {
+		fmt.Fprintln(w, "there was no pass")
+	}
+}
+
+// stop ends a journey and waits until it has.
+func stop(ctx context.Context, c client.Client, id string, as jml.Stop, within time.Duration) (workflows.JourneyResult, error) {
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	var result workflows.JourneyResult
+	err := update(waiting, c, id, workflows.UpdateStop, as, &result)
+	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
+		return result, hinted{fmt.Errorf("not confirmed within %s; the journey goes on ending by itself", within),
+			"firstpass show " + id + " tells how far it is; if nothing moves, is firstpass serve running?"}
+	}
+	return result, err
 }
 
 // update asks a workflow for something and waits for its answer. A refusal is
@@ -95,14 +101,11 @@ type nudgeCmd struct{ target }
 
 // Run implements the command.
 func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
-	c, id, status, err := n.open(ctx, env)
+	c, id, err := n.openRunning(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return endedAlready(id)
-	}
 	view, err := ask(ctx, c, id)
 	if err != nil {
 		return err
@@ -118,7 +121,7 @@ func (n *nudgeCmd) Run(ctx context.Context, env *environment) error {
 }
 
 func endedAlready(id string) error {
-	return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + workflows.RefOf(id) + " tells how"}
+	return hinted{fmt.Errorf("%s has ended already", id), "firstpass show " + id + " tells how"}
 }
 
 // login is who runs the command; empty if the system does not tell.

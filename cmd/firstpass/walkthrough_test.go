@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/knadh/koanf/parsers/yaml"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -27,6 +28,7 @@ import (
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/intake/mapping"
+	"firstpass.internal/internal/profile"
 )
 
 // block is a fenced block of docs/sources.md.
@@ -139,7 +141,10 @@ func TestSnippets(t *testing.T) {
 		}
 		cfg, err := config.Load(filepath.Join(w.dir, "firstpass.yaml"), os.Getenv)
 		if err == nil {
-			_, err = newSources(cfg)
+			var rules *profile.Rules
+			if rules, err = newRules(cfg); err == nil {
+				_, err = newSources(cfg, rules)
+			}
 		}
 		if err != nil {
 			t.Errorf("%s\n%v", b.text, err)
@@ -226,7 +231,7 @@ type walk struct {
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	return &walk{t: t, dir: t.TempDir(), temporal: startTemporal(t), intake: freeAddress(t)}
+	return &walk{t: t, dir: t.TempDir(), temporal: startTemporal(t, engine{}), intake: freeAddress(t)}
 }
 
 func freeAddress(t *testing.T) string {
@@ -370,7 +375,7 @@ type engine struct {
 	workflowservice.UnimplementedWorkflowServiceServer
 }
 
-func startTemporal(t *testing.T) (address string) {
+func startTemporal(t *testing.T, engine workflowservice.WorkflowServiceServer) (address string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -379,7 +384,10 @@ func startTemporal(t *testing.T) (address string) {
 	s, alive := grpc.NewServer(), health.NewServer()
 	alive.SetServingStatus("temporal.api.workflowservice.v1.WorkflowService", grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(s, alive)
-	workflowservice.RegisterWorkflowServiceServer(s, engine{})
+	workflowservice.RegisterWorkflowServiceServer(s, engine)
+	if o, ok := engine.(operatorservice.OperatorServiceServer); ok {
+		operatorservice.RegisterOperatorServiceServer(s, o)
+	}
 	go func() { _ = s.Serve(l) }() // ends with Stop
 	t.Cleanup(s.Stop)
 	return l.Addr().String()
