@@ -62,11 +62,11 @@ func (s *startCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer c.Close()
-	starter, err := newStarter(cfg, c)
-	if err != nil {
+	var out intake.Taken
+	err = env.withDesk(ctx, cfg, c, func(d *intake.Desk) error {
+		out, err = d.StartOne(ctx, intake.StartOneConfig{Source: src.Name, Snapshot: snap, Choice: choice, Again: s.Again})
 		return err
-	}
-	out, err := starter.Deliver(ctx, intake.Errand{Source: source, Snapshot: snap, Choice: choice, Again: s.Again})
+	})
 	if err != nil {
 		return temporalError("start the joiner", err)
 	}

@@ -191,6 +191,11 @@ func (d *Desk) apply(ctx context.Context, s *Source, at entry, old *jml.Known, c
 	if err != nil {
 		return Taken{}, err
 	}
+	return d.note(ctx, at, old, c, digest, told)
+}
+
+// note writes down what the journeys have been told.
+func (d *Desk) note(ctx context.Context, at entry, old *jml.Known, c jml.Change, digest []byte, told Outcome) (Taken, error) {
 	out := Taken{Outcome: told, Facts: c.Facts, Held: len(waits(&c.Known)) > 0}
 	e, err := employee(at, c.Known, digest)
 	if err != nil {
