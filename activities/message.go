@@ -127,6 +127,9 @@ type router struct {
 func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jml.Notice, error) {
 	sponsor := route.Recipient == jml.RecipientSponsor
 	n.Channel, n.To = route.Channel, route.Recipient
+	if n.Message == jml.MessageReminder && !route.Recipient.Employee() {
+		n.Message = jml.MessageEscalation
+	}
 	if route.Recipient == jml.RecipientTechnician {
 		return r.toTechnician(ctx, n)
 	}
@@ -139,9 +142,6 @@ func (r *router) address(ctx context.Context, n jml.Notice, route jml.Route) (jm
 			return n, err
 		}
 		r.around, r.sponsor = &around, sponsor
-	}
-	if n.Message == jml.MessageReminder && !route.Recipient.Employee() {
-		n.Message = jml.MessageEscalation
 	}
 	kind, _ := r.a.send.Address(route.Channel)
 	var to jml.Addressee

@@ -22,6 +22,7 @@ import (
 // a try deleted whose result was lost is not in the next one's result: the audit
 // has its announcement.
 func (a *Activities) RemoveMethods(ctx context.Context, in workflows.RemoveInput) (workflows.RemoveResult, error) {
+	defer a.marks.Keep(ctx)() // beats alone: the tenant says what is left
 	result, err := a.remove(ctx, in)
 	if err != nil {
 		a.log.Warn("methods could not be removed", "ref", in.Ref, "error", err)
