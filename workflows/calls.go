@@ -57,6 +57,7 @@ func revoke(ctx workflow.Context) workflow.Context {
 func removal(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Minute,
+		HeartbeatTimeout:    15 * time.Second, // a stolen key does not wait for minutes because a worker died
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 8},
 		Summary:             "Remove methods and read back that they are gone",
 	})

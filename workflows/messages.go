@@ -12,8 +12,17 @@ import (
 // sent is a message and the ways it could go.
 type sent struct {
 	Delivery
-	Routes []jml.Route `json:"routes"`
-	Route  int         `json:"route"`
+	Routes []jml.Route     `json:"routes"`
+	Route  int             `json:"route"`
+	Reason jml.BlockReason `json:"reason,omitempty"` // of a journey's alert
+}
+
+// about returns the block that the message told of; nil for none.
+func (s *sent) about() *jml.Block {
+	if s.Reason == "" {
+		return nil
+	}
+	return jml.Blocked(s.Reason, "")
 }
 
 // outbox keeps the messages of one workflow and what became of them.
@@ -38,6 +47,13 @@ func (o *outbox) sent(ctx workflow.Context, m jml.Message, n int, routes []jml.R
 			Status: jml.DeliveryAccepted, At: workflow.Now(ctx), MessageID: r.MessageID},
 		Routes: routes, Route: route,
 	})
+}
+
+// because keeps why message n was sent, for when it has to go another way.
+func (o *outbox) because(n int, reason jml.BlockReason) {
+	if i := slices.IndexFunc(o.Sent, func(s sent) bool { return s.N == n }); i >= 0 {
+		o.Sent[i].Reason = reason
+	}
 }
 
 // learn takes in what a provider says of a message, and returns the message if

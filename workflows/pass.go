@@ -312,8 +312,8 @@ func (p *pass) look(ctx workflow.Context) jml.PassEnd {
 		return ""
 	}
 	p.registered, p.met = found.Method, require
-	if found.Early {
-		return jml.EndAlready
+	if found.Early || p.state.Issued == nil {
+		return jml.EndAlready // not by a pass of ours
 	}
 	return jml.EndRegistered
 }

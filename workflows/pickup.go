@@ -77,6 +77,12 @@ type VisitView struct {
 	// visit is no use.
 	Block *jml.Block `json:"block,omitempty"`
 	Final bool       `json:"final,omitempty"`
+	// Journey says what the pass is for; empty: joiner.
+	Journey jml.Kind `json:"journey,omitempty"`
+	// Device and Owner are what a technician sets up, and whose it is, by name.
+	// Only of a staging.
+	Device string `json:"device,omitempty"`
+	Owner  string `json:"owner,omitempty"`
 	// Revealed is the pass, for this visit alone.
 	Revealed *Revealed `json:"revealed,omitempty"`
 }
@@ -90,6 +96,8 @@ type Revealed struct {
 	At         time.Time        `json:"at"`
 	Closes     time.Time        `json:"closes"` // when the page stops showing it
 	Ref        string           `json:"ref"`
+	Devices    int              `json:"devices,omitempty"` // how many are to be registered; 0 is 1
+	Makes      bool             `json:"makes,omitempty"`   // not any make of passkey will do
 }
 
 // ProveRequest tells what came of a proof. The page has checked facts and

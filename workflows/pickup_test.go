@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -594,7 +595,7 @@ func TestReminders(t *testing.T) {
 	r.in.Profile.Poll = []time.Duration{90 * time.Minute}
 	res := r.finish()
 	want := []time.Time{first.Add(-24 * time.Hour), first.Add(time.Hour)}
-	if d := cmp.Diff(want, when); d != "" || res.End != jml.EndRegistered {
+	if d := cmp.Diff(want, when); d != "" || res.End != jml.EndAlready {
 		t.Errorf("%s %+v", d, res)
 	}
 	for _, at := range r.fake.looked {
@@ -655,6 +656,65 @@ func TestAskAgain(t *testing.T) {
 	}
 	if links := r.message(jml.MessageLink); len(links) != 2 || links[0].Notice.Replaces || !links[1].Notice.Replaces {
 		t.Errorf("%d links", len(links))
+	}
+}
+
+// Who collected a pass that does nothing any more need not wait for the page to
+// be over.
+func TestAskAgainAtOnceWhenThePassIsUseless(t *testing.T) {
+	code := workflows.AgainRequest{LinkHash: linkHash, CodeHash: codeHash}
+	for name, tt := range map[string]struct {
+		change func(*jml.Profile)
+		used   bool
+		asked  time.Time
+		again  bool
+	}{
+		"neither":    {func(*jml.Profile) {}, false, first.Add(10 * time.Minute), false},
+		"used":       {func(*jml.Profile) {}, true, first.Add(10 * time.Minute), true},
+		"expired":    {func(p *jml.Profile) { p.Lifetime = 10 * time.Minute }, false, first.Add(11 * time.Minute), true},
+		"not yet":    {func(p *jml.Profile) { p.Lifetime = 10 * time.Minute }, false, first.Add(9 * time.Minute), false},
+		"wrong code": {func(*jml.Profile) {}, true, first.Add(10 * time.Minute), false},
+	} {
+		r := newPassRun(t, func(p *jml.Profile) {
+			p.Window, p.Poll, p.LinkValid = time.Hour, []time.Duration{time.Minute}, 30*24*time.Hour
+			tt.change(p)
+		})
+		r.fake.issue = func(_ context.Context, in workflows.IssueInput) (workflows.IssueResult, error) {
+			return workflows.IssueResult{HandedOverAt: r.fake.now(), Pass: jml.Pass{
+				MethodID: "pass-1", CreatedAt: r.fake.now(), StartAt: in.Request.StartAt, Lifetime: in.Request.Lifetime, OneTime: true,
+			}}, nil
+		}
+		r.collect(first.Add(-time.Minute))
+		r.fake.look = func(workflows.LookInput) (workflows.LookResult, error) {
+			if tt.used {
+				return workflows.LookResult{Pass: "OneTimeUsed"}, nil
+			}
+			return workflows.LookResult{}, nil
+		}
+		req := code
+		if name == "wrong code" {
+			req.CodeHash = "another"
+		}
+		update[workflows.Answer](r, tt.asked, workflows.UpdateAgain, req, nil)
+		if res := r.finish(); (res.End == jml.EndAgain) != tt.again {
+			t.Errorf("%s: ended %s, refused %v", name, res.End, r.rejected)
+		}
+	}
+}
+
+// A technician sees whose device it is; nobody else is told a name.
+func TestVisitOfAStaging(t *testing.T) {
+	for _, kind := range []jml.Kind{"", jml.KindRecovery, jml.KindStaging} {
+		r := newPassRun(t, func(p *jml.Profile) { p.Window, p.LinkValid = time.Hour, 30*24*time.Hour })
+		r.in.Kind, r.in.Request = kind, &jml.Request{ID: "r", Device: "LT-20871"}
+		r.collect(first.Add(-time.Hour))
+		r.at(first.Add(-59*time.Minute), func() {
+			v := r.see("v")
+			if v.Journey != kind || (v.Device == "LT-20871") != (kind == jml.KindStaging) || (v.Owner != "") != (kind == jml.KindStaging) {
+				t.Errorf("%q: %+v", kind, v)
+			}
+		})
+		r.finish()
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 func replayer(joiner, pass any) worker.WorkflowReplayer {
 	r := worker.NewWorkflowReplayer()
 	r.RegisterWorkflowWithOptions(joiner, workflow.RegisterOptions{Name: workflows.TypeJoiner})
+	r.RegisterWorkflowWithOptions(workflows.Mover, workflow.RegisterOptions{Name: workflows.TypeMover})
+	r.RegisterWorkflowWithOptions(workflows.Recovery, workflow.RegisterOptions{Name: workflows.TypeRecovery})
+	r.RegisterWorkflowWithOptions(workflows.Staging, workflow.RegisterOptions{Name: workflows.TypeStaging})
 	r.RegisterWorkflowWithOptions(pass, workflow.RegisterOptions{Name: workflows.TypePass})
 	r.RegisterWorkflowWithOptions(workflows.Feed, workflow.RegisterOptions{Name: workflows.TypeFeed})
 	r.RegisterWorkflowWithOptions(workflows.Fetch, workflow.RegisterOptions{Name: workflows.TypeFetch})

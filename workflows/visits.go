@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -111,6 +112,9 @@ func (p *pass) mint(ctx workflow.Context) jml.PassEnd {
 	case verdict.User.ID != p.in.UserID:
 		// The record was matched to somebody else meanwhile.
 		return p.refuse(v, jml.Blocked(jml.ReasonUserAmbiguous, "another user than at the invitation"))
+	case verdict.Privileged && !p.in.Approved:
+		// He got the role after the journey found him without one.
+		return p.refuse(v, jml.Blocked(jml.ReasonUserPrivileged, "since the invitation"))
 	case len(verdict.Already) > 0:
 		p.registered, p.methods, p.met = &verdict.Already[0], verdict.Already, p.in.Profile.Requirement()
 		return jml.EndAlready
@@ -440,11 +444,21 @@ func (p *pass) mayAskAgain(ctx workflow.Context, r AgainRequest) error {
 	k := &p.state.Pickup
 	now := workflow.Now(ctx)
 	lapsed := k.Holder == "" && !now.Before(k.LinkUntil)
-	used := k.Holder != "" && p.state.Issued != nil && !now.Before(p.state.Issued.HandedOverAt.Add(p.in.Profile.Window))
-	if p.over || p.again || k.CodeHash == "" || r.LinkHash != k.LinkHash || k.locked() || k.known(r.CodeHash) || !lapsed && !used {
+	if p.over || p.again || k.CodeHash == "" || r.LinkHash != k.LinkHash || k.locked() || k.known(r.CodeHash) || !lapsed && !p.collectedInVain(now) {
 		return errNothing
 	}
 	return nil
+}
+
+// collectedInVain reports whether what was collected is no longer to be had, or
+// does nothing any more: the page is over, the pass has expired, or somebody has
+// signed in with it, which a one-time pass allows once.
+func (p *pass) collectedInVain(now time.Time) bool {
+	i := p.state.Issued
+	if p.state.Pickup.Holder == "" || i == nil {
+		return false
+	}
+	return !now.Before(i.HandedOverAt.Add(p.in.Profile.Window)) || !now.Before(i.Pass.EndsAt()) || !p.state.UsedAt.IsZero()
 }
 
 func (p *pass) onAgain(ctx workflow.Context, r AgainRequest) (Answer, error) {
@@ -473,12 +487,16 @@ func (p *pass) visitView(id string) VisitView {
 	view := VisitView{
 		Open: true, Needed: v.needed(p.in.Profile), Asked: v.AskedAt, Refused: v.Refused,
 		Locale: p.in.Facts.Locale, Zone: p.in.Facts.Zone, Start: p.in.StartAt,
-		Minting: v.Minting, Block: v.Block, Final: v.Final,
+		Minting: v.Minting, Block: v.Block, Final: v.Final, Journey: p.in.Kind,
+	}
+	if p.in.Request != nil && p.in.Kind == jml.KindStaging {
+		view.Device, view.Owner = p.in.Request.Device, strings.TrimSpace(p.in.Facts.GivenName+" "+p.in.Facts.FamilyName)
 	}
 	if i := p.state.Issued; i != nil && k.Holder == id {
 		view.Revealed = &Revealed{
 			Pass: i.Pass, Sealed: i.Sealed, SignInName: p.in.UPN, Register: p.in.Profile.CompleteOn,
 			At: i.HandedOverAt, Closes: i.HandedOverAt.Add(p.in.Profile.Window), Ref: p.in.Ref,
+			Devices: p.in.Profile.Devices, Makes: len(p.in.Profile.AAGUIDs) > 0,
 		}
 	}
 	return view

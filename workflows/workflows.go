@@ -154,7 +154,17 @@ type Carried struct {
 	Ended     *jml.EndedPass `json:"ended,omitempty"`
 	Told      []jml.Message  `json:"told,omitempty"`
 	Pass      *PassResult    `json:"pass,omitempty"`
+	User      *jml.User      `json:"user,omitempty"`
+	Staged    Staged         `json:"staged,omitzero"`
+	Removed   []jml.Method   `json:"removed,omitempty"`
+	Outdated  int            `json:"outdated,omitempty"`
 	outbox
+}
+
+// Staged is whose pass a technician had last, and since when.
+type Staged struct {
+	UserID string    `json:"user_id"`
+	Since  time.Time `json:"since"`
 }
 
 // JourneyResult is how a journey ended.
@@ -212,6 +222,9 @@ type PassInput struct {
 	Until   time.Time    `json:"until"`    // give up then
 	// Skip is how many routes of the passcode have shown not to work.
 	Skip int `json:"skip,omitempty"`
+	// Approved says that somebody approved the journey: without it nobody who
+	// holds roles gets a pass, whatever the profile allows.
+	Approved bool `json:"approved,omitempty"`
 	// State is set when a long watch continues as new. Issued is what there was
 	// before.
 	State  *PassState   `json:"state,omitempty"`

@@ -123,6 +123,9 @@ func Decide(s Situation) Plan {
 		return s.missed()
 	}
 	plan := s.ahead()
+	if plan.Step == StepClose && s.Kind == KindStaging && s.tidies() {
+		return Plan{Step: StepRemove, Stage: StagePass} // however it closes, a technician keeps nothing
+	}
 	if plan.Step == StepWait && s.misled() {
 		return Plan{Step: StepTell, Message: MessageMoved}
 	}
