@@ -22,8 +22,8 @@ bin/firstpass-dev: build
 
 .PHONY: bin/firstpass-dev
 
-demo: bin/firstpass-dev ## one joiner from HR webhook to revoked pass, told step by step; SEND=1: the passcode goes by mail
-	@bin/firstpass-dev demo --firstpass bin/firstpass $(if $(SEND),--send)
+demo: bin/firstpass-dev ## tell a joiner's story step by step; SEND=1: by mail; JOURNEY=mover, recovery, staging, rehire, rescinded, no-show or moved-date: another
+	@bin/firstpass-dev demo --firstpass bin/firstpass $(if $(JOURNEY),--journey $(JOURNEY)) $(if $(SEND),--send)
 
 dev: bin/firstpass-dev ## the same world, left running; state in .dev
 	@bin/firstpass-dev run --firstpass bin/firstpass
@@ -34,8 +34,10 @@ bench: bin/firstpass-dev ## how fast the intake takes new employees and the page
 
 test: test-product test-dev ## every test, a real Temporal server included
 
+# The random lives print their seed: one that breaks a promise can be had again.
 test-product:
 	$(GO) test ./...
+	$(GO) test ./worker -count=1 -run '^TestLives$$' -lives 10000 -timeout 20m -v
 
 test-dev:
 	$(GO) test -C cmd/dev -vet=off -p 1 -parallel 8 -timeout 20m ./...

@@ -28,7 +28,7 @@ import (
 //
 //	go test ./worker -run TestLives -v -lives 1 -lives.seed SEED
 var (
-	lives     = flag.Int("lives", 1000, "how many random lives TestLives plays; a tenth of them with -short")
+	lives     = flag.Int("lives", 200, "how many random lives TestLives plays; a tenth of them with -short")
 	livesSeed = flag.Uint64("lives.seed", 0, "seed of the first of them; 0 draws one")
 	livesAt   = flag.Int("lives.parallel", 4, "how many at a time")
 )

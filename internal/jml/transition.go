@@ -36,10 +36,10 @@ func changes(kind Kind, from, to Stage) bool {
 			kind == KindRecovery && (to == StagePass || to == StageSkipped)
 	case kind == KindRecovery:
 		return true
-	case from == StageApproval: // there has been no pass yet
-		return slices.Contains([]Stage{StageBlocked, StagePass, StageCancelled, StageRefused, StageLapsed}, to)
-	case from == StagePass: // approved, and that stands
-		return !slices.Contains([]Stage{StageApproval, StageRefused, StageLapsed}, to)
+	case from == StageApproval: // of a pass already, where HR named another user since
+		return slices.Contains([]Stage{StageBlocked, StagePass, StageCompleted, StageCancelled, StageRefused, StageLapsed}, to)
+	case from == StagePass: // approved, unless HR names another user
+		return !slices.Contains([]Stage{StageRefused, StageLapsed}, to)
 	}
 	return true
 }

@@ -328,7 +328,11 @@ func (w *world) happen() {
 		s.Facts.Hold = []Hold{"", HoldContact, HoldVanished, HoldContradiction}[w.pick(4)]
 		said()
 	case 6:
+		before := s.Facts.UserMatch()
 		s.Facts.Match = []*Match{nil, {Attribute: "employeeId", Value: "4712"}}[w.pick(2)]
+		if a := s.Approval; s.Facts.UserMatch() != before && !a.refused() {
+			s.Approval = Approval{} // it was for another user; so does the workflow
+		}
 		said()
 	case 7:
 		switch {
