@@ -67,7 +67,6 @@ type world struct {
 	codes     []string      // passcodes that left the tenant
 	foreign   map[string]bool
 	steps     []jml.Stage // of the journey, as its search attribute had them
-	stopped   jml.Stage
 	updates   int
 	sessions  []entrasim.Session
 	counts    counts

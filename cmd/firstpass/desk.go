@@ -100,16 +100,6 @@ func newDesk(p deskParts) (*intake.Desk, error) {
 	})
 }
 
-func newStarter(cfg *config.Config, temporal client.Client) (*intake.Starter, error) {
-	refs, err := newRefs(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return intake.NewStarter(intake.StarterConfig{
-		Client: temporal, Refs: refs, TaskQueue: cfg.Temporal.TaskQueue, LateLimit: cfg.Intake.LateLimit, Now: time.Now,
-	})
-}
-
 // desk does something with the ledger; Temporal is not asked.
 func (e *environment) desk(ctx context.Context, do func(*intake.Desk) error) error {
 	cfg, err := e.load()

@@ -58,10 +58,10 @@ func journeys() []jml.Notice {
 		for _, m := range messages {
 			n := notice(m)
 			n.Journey, n.To = k, to
-			switch {
-			case k == jml.KindStaging:
+			switch k {
+			case jml.KindStaging:
 				n.Device, n.OneTime, n.Requester = "LT-20871", false, "desk-07"
-			case k == jml.KindRecovery:
+			case jml.KindRecovery:
 				n.Requester = "desk-07"
 			default:
 				n.Devices = 2
