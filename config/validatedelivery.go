@@ -379,7 +379,7 @@ func (p *problems) reminders(c *Config, at string, list []ReminderKey) {
 		case r.Before == 0 && r.After == 0:
 			p.addIf(item+".after", item+".before", "want either before or after, such as after: 4h")
 		case d < 0 || d > maxReminder:
-			p.add(item+"."+key, "want more than 0 and at most "+short(maxReminder))
+			p.add(item+"."+key, "want more than 0 and at most "+Short(maxReminder))
 		}
 		p.oneOf(item+".of", string(r.Of), string(jml.AnchorStart), string(jml.AnchorExpiry))
 		if len(r.To) == 0 {

@@ -209,7 +209,7 @@ func (p *problems) staging(c *Config, at string, pr ProfileKey) {
 		p.add(at+".one_time", "want false: Autopilot restarts the device and asks again, and a one-time pass is used up by then")
 	}
 	if pr.Lifetime < pr.Timeout {
-		p.addIf(at+".timeout", at+".lifetime", fmt.Sprintf("want %s or more, the longest window (timeout): Autopilot asks again after a restart", short(pr.Timeout)))
+		p.addIf(at+".timeout", at+".lifetime", fmt.Sprintf("want %s or more, the longest window (timeout): Autopilot asks again after a restart", Short(pr.Timeout)))
 	}
 	p.handed(at, "link_to", pr.LinkTo, false)
 	p.handed(at, "pass_to", pr.PassTo, false)

@@ -381,21 +381,8 @@ func (p *problems) brake(at string, b Brake) {
 
 func (p *problems) between(at string, d, least, most time.Duration) {
 	if d < least || d > most {
-		p.add(at, fmt.Sprintf("want %s to %s", short(least), short(most)))
+		p.add(at, fmt.Sprintf("want %s to %s", Short(least), Short(most)))
 	}
-}
-
-// short writes d as people write it in this file: 5m, 24h, 30d.
-func short(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	case d > 0 && d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d > 0 && d%time.Minute == 0:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return d.String()
 }
 
 func (p *problems) unused(at, value, problem string) {

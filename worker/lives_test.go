@@ -200,7 +200,10 @@ var aLife = rapid.Custom(func(t *rapid.T) life {
 	}
 	if rapid.IntRange(0, 9).Draw(t, "approved") < 8 {
 		asked := start - 24*time.Hour - l.Profile.Approval.Within
-		l.Events = append(l.Events, event{max(asked, 0) + time.Duration(rapid.IntRange(1, 55).Draw(t, "minute"))*time.Minute, "somebody approves", 0})
+		word := rapid.SampledFrom([]string{
+			"somebody approves", "somebody approves", "somebody approves", "somebody approves", "somebody approves", "somebody refuses", "two decide at once",
+		}).Draw(t, "word")
+		l.Events = append(l.Events, event{max(asked, 0) + time.Duration(rapid.IntRange(1, 55).Draw(t, "minute"))*time.Minute, word, rapid.IntRange(0, 1).Draw(t, "which")})
 	}
 	names := slices.Sorted(maps.Keys(happenings()))
 	anchors := []time.Duration{0, start - 24*time.Hour, start, start + l.Profile.Lifetime, start + l.Profile.Timeout}

@@ -158,8 +158,9 @@ func (j *journey) run(ctx workflow.Context) (JourneyResult, error) {
 }
 
 // adopt takes up the profile of another position. Without one for it, a pass
-// that is out is let finish first, and what it reached is closed by its rules; nor does one that may yet be another change
-// what that pass waits for: the rules are asked again first.
+// that is out is let finish first, and what it reached is closed by its rules.
+// Nor does a profile that may yet turn out another change what that pass waits
+// for: the rules are asked again first.
 func (j *journey) adopt(ctx workflow.Context) error {
 	c := j.chosen
 	if c == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"firstpass.internal/config"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/ledger"
 	"firstpass.internal/workflows"
@@ -172,7 +173,7 @@ func (d *Desk) mayAsk(ctx context.Context, s *Source, kind jml.Kind, ref string,
 	if until, ok := c.Profile.Cap.Room(past, now); !ok {
 		return c, &Refusal{Kind: RefusedCap, Ref: ref, Until: until,
 			What: fmt.Sprintf("this employee has had as many journeys of this kind as profile %s allows (cap: %d in %s, %s apart)",
-				c.Profile.Name, c.Profile.Cap.Count, c.Profile.Cap.Per, c.Profile.Cap.Rest),
+				c.Profile.Name, c.Profile.Cap.Count, config.Short(c.Profile.Cap.Per), config.Short(c.Profile.Cap.Rest)),
 			Do: "find out why the last one did not help; ask again later, or see that nobody is collecting passes"}
 	}
 	return c, nil
