@@ -427,6 +427,47 @@ func TestMissedIsTold(t *testing.T) {
 	}
 }
 
+// Manager and HR are both to know, each by the first way that works.
+func TestMissedIsToldToEach(t *testing.T) {
+	r := newRun(t)
+	r.prof.MissedTo = []jml.Route{
+		{Channel: "teams", Recipient: jml.RecipientManager}, {Channel: "mail", Recipient: jml.RecipientManager},
+		{Channel: "mail", Recipient: jml.RecipientDesk, Desk: "hr"},
+	}
+	r.outcome(r.start(workflows.JourneyInput{}), jml.StageTimedOut)
+	var ways []int
+	for _, s := range r.fake.sent {
+		if s.Notice.Message == jml.MessageMissed {
+			ways = append(ways, len(s.Routes))
+		}
+	}
+	if len(ways) != 2 || ways[0] != 2 || ways[1] != 1 {
+		t.Errorf("ways of each message: %v", ways)
+	}
+}
+
+// What was approved and removed stays so in the run that follows: nobody is
+// asked twice, and nothing is deleted twice.
+func TestContinuedRecovery(t *testing.T) {
+	r := newRun(t)
+	r.prof = approving(r.prof)
+	r.prof.Remove = jml.RemoveLost
+	req := recoveryRequest()
+	req.Methods = []string{"key"}
+	approved := jml.Approval{AskedAt: begin, Until: begin.Add(time.Hour), Decided: begin.Add(time.Minute), Approved: true, By: "lead"}
+	facts := snapshot()
+	res := r.start(workflows.JourneyInput{Kind: jml.KindRecovery, Request: req, Carried: &workflows.Carried{
+		Facts: facts, FirstSeen: begin, Stage: jml.StageBlocked, Block: jml.Blocked(jml.ReasonGraphUnavailable, ""),
+		Approval: approved, Cleared: true, Removed: []jml.Method{{ID: "key", Kind: jml.MethodFIDO2}},
+	}})
+	if n := r.sent(jml.MessageApproval); n != 0 || len(r.fake.removed) != 0 {
+		t.Errorf("asked %d times, removed %v", n, r.fake.removed)
+	}
+	if len(r.fake.issued) != 1 || len(res.Removed) != 1 {
+		t.Errorf("%d passes, removed %v", len(r.fake.issued), res.Removed)
+	}
+}
+
 // Whoever holds what no longer works since the start moved is told, once; not if
 // the next one follows at once and says so itself.
 func TestMovedIsToldOnce(t *testing.T) {
