@@ -27,6 +27,15 @@ func blocks(r jml.BlockReason) func(*world) {
 	return func(w *world) { w.pass.block = jml.Blocked(r, "") }
 }
 
+func staging(w *world) {
+	w.pass.journey, w.pass.device, w.pass.owner = jml.KindStaging, "SN-20417", "Signe Holm"
+}
+
+// twoKeys is a recovery that asks for two passkeys of certain makes.
+func twoKeys(w *world) {
+	w.pass.journey, w.pass.devices, w.pass.makes = jml.KindRecovery, 2, true
+}
+
 // vouch fills in the manager's form with the number that d shows.
 func (d *device) vouch(manager *device, is string) {
 	d.t.Helper()
@@ -86,6 +95,10 @@ func scenes() map[string]scene {
 		"blocked-final": {"Your pass can't be made now", []func(*world){blocks(jml.ReasonUserDisabled)}, func(d *device) { d.enter().send() }},
 		"pass":          {"Your pass", nil, func(d *device) { d.enter().send() }},
 		"pass-later":    {"Your pass", []func(*world){startsLater}, func(d *device) { d.enter().send() }},
+		"staging-ready": {"You are about to see your pass", []func(*world){staging}, enter},
+		"staging-pass":  {"Your pass", []func(*world){staging}, func(d *device) { d.enter().send() }},
+		"recovery-pass": {"Your pass", []func(*world){twoKeys}, func(d *device) { d.enter().send() }},
+		"mover-ready":   {"You are about to see your pass", []func(*world){func(w *world) { w.pass.journey = jml.KindMover }}, enter},
 		"closed":        {"Closed", nil, func(d *device) { d.collect().send() }},
 		"nothing":       {"There is nothing to see here", nil, open("/p/pass")},
 		"notme":         {"Tell us that it was not you", nil, func(d *device) { d.open("/not-me#" + d.w.notMe) }},

@@ -27,6 +27,11 @@ type pass struct {
 	upn     string
 	code    secret.Passcode // the passcode that Entra would make
 	startAt time.Time
+	journey jml.Kind // empty: joiner
+	device  string   // of a staging, and whose it is
+	owner   string
+	devices int  // how many methods are asked for
+	makes   bool // not any make of passkey
 
 	mu          sync.Mutex
 	linkHash    string
@@ -229,7 +234,7 @@ func (p *pass) reveal(v *visitor) (workflows.VisitView, error) {
 		p.issued = &workflows.Revealed{
 			Pass:   jml.Pass{CreatedAt: p.now(), StartAt: begins, Lifetime: 8 * time.Hour},
 			Sealed: sealed, SignInName: p.upn, Register: []jml.MethodKind{jml.MethodFIDO2, jml.MethodAuthenticator},
-			At: p.now(), Closes: p.now().Add(p.window), Ref: p.ref,
+			At: p.now(), Closes: p.now().Add(p.window), Ref: p.ref, Devices: p.devices, Makes: p.makes,
 		}
 	}
 	return p.view(v.id), nil
@@ -242,7 +247,7 @@ func (p *pass) view(id string) workflows.VisitView {
 	}
 	view := workflows.VisitView{
 		Open: true, Needed: p.needed(v), Asked: v.askedAt, Refused: v.refused, Locale: "en", Zone: "Europe/Oslo",
-		Start: p.startAt, Minting: v.minting, Block: v.block, Final: v.final,
+		Start: p.startAt, Journey: p.journey, Device: p.device, Owner: p.owner, Minting: v.minting, Block: v.block, Final: v.final,
 	}
 	if p.holder == id {
 		view.Revealed = p.issued
