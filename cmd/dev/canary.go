@@ -165,6 +165,11 @@ func (c canaries) Files(dir string) (found []string, files int, size int64, err 
 // History decrypts every payload of a workflow's history and looks into it. It
 // returns how many events there are.
 func (c canaries) History(ctx context.Context, cl client.Client, payloads converter.PayloadCodec, workflowID string) (events int, err error) {
+	return c.Run(ctx, cl, payloads, workflowID, "")
+}
+
+// Run is History for one run of a workflow.
+func (c canaries) Run(ctx context.Context, cl client.Client, payloads converter.PayloadCodec, workflowID, run string) (events int, err error) {
 	visit := proxy.VisitPayloadsOptions{
 		SkipSearchAttributes: true, // stored in clear, searched as they are
 		Visitor: func(_ *proxy.VisitPayloadsContext, list []*commonpb.Payload) ([]*commonpb.Payload, error) {
@@ -180,7 +185,7 @@ func (c canaries) History(ctx context.Context, cl client.Client, payloads conver
 			return list, nil
 		},
 	}
-	history := cl.GetWorkflowHistory(ctx, workflowID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	history := cl.GetWorkflowHistory(ctx, workflowID, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for history.HasNext() {
 		event, err := history.Next()
 		if err != nil {

@@ -17,7 +17,9 @@ import (
 	"strings"
 	"time"
 
+	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/workflows"
 )
 
 // The HR sources of a world.
@@ -29,9 +31,26 @@ const (
 // record is what HR knows of an employee.
 type record struct {
 	employee
-	Start  time.Time // the instant; told as local date and time of the office
-	Office office
-	Left   bool // no longer employed
+	Start     time.Time // the instant; told as local date and time of the office
+	Office    office
+	Left      bool // no longer employed
+	Withdrawn bool // the offer was, before the start
+
+	Department string
+	JobTitle   string
+	Device     string    // class of device
+	Effective  time.Time // when the position takes effect; told as the office's date; zero: at once
+}
+
+// status is what a source says of r.
+func (r record) status() jml.Status {
+	switch {
+	case r.Left:
+		return jml.StatusLeft
+	case r.Withdrawn:
+		return jml.StatusCancelled
+	}
+	return jml.StatusScheduled
 }
 
 // hrSystem posts records to a world's intake, signed.
@@ -91,8 +110,24 @@ func (r record) local() (jml.Date, jml.Clock, error) {
 	if err != nil {
 		return jml.Date{}, jml.Clock{}, fmt.Errorf("zone of %s: %w", r.Office.Name, err)
 	}
-	t := r.Start.In(zone)
-	return jml.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}, jml.Clock{Hour: t.Hour(), Minute: t.Minute(), Second: t.Second()}, nil
+	date, clock := civil(r.Start.In(zone))
+	return date, clock, nil
+}
+
+// civil takes t apart.
+func civil(t time.Time) (jml.Date, jml.Clock) {
+	return jml.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}, jml.Clock{Hour: t.Hour(), Minute: t.Minute(), Second: t.Second()}
+}
+
+// effective is the civil date on which the position takes effect; zero for at
+// once.
+func (r record) effective() (jml.Date, error) {
+	if r.Effective.IsZero() {
+		return jml.Date{}, nil
+	}
+	r.Start = r.Effective
+	date, _, err := r.local()
+	return date, err
 }
 
 // bambooBody is a BambooHR webhook with fields: the shape of the payload, not
@@ -104,10 +139,11 @@ func bambooBody(r record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := "Active"
-	if r.Left {
-		status = "Inactive"
+	effective, err := r.effective()
+	if err != nil {
+		return nil, err
 	}
+	status := map[jml.Status]string{jml.StatusScheduled: "Active", jml.StatusLeft: "Inactive", jml.StatusCancelled: "Offer withdrawn"}[r.status()]
 	type value struct {
 		Value string `json:"value"`
 	}
@@ -121,17 +157,18 @@ func bambooBody(r record) ([]byte, error) {
 		Fields: map[string]value{
 			"Employee #": {r.ID}, "Status": {status}, "Hire Date": {date.String()}, "Start Time": {clock.String()},
 			"Location": {r.Office.Name}, "First name": {r.Given}, "Last name": {r.Family},
-			"Work Email": {r.UPN}, "Home Email": {r.Mail}, "Mobile Phone": {r.Phone}, "Date of Birth": {born(r.employee)},
+			"Work Email": {r.UPN}, "Home Email": {r.Mail}, "Mobile Phone": {r.Phone}, "Date of Birth": {written(r.Born)},
+			"Department": {r.Department}, "Job Title": {r.JobTitle}, "Device": {r.Device}, "Effective Date": {written(effective)},
 		},
 	}}})
 }
 
-// born is empty for whoever has no date of birth in HR.
-func born(e employee) string {
-	if e.Born == (jml.Date{}) {
+// written is empty for a date that HR does not have.
+func written(d jml.Date) string {
+	if d.IsZero() {
 		return ""
 	}
-	return e.Born.String()
+	return d.String()
 }
 
 func bambooHeader(key string, body []byte, at time.Time) http.Header {
@@ -153,13 +190,14 @@ func canonicalBody(r record, at time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := jml.StatusScheduled
-	if r.Left {
-		status = jml.StatusLeft
+	effective, err := r.effective()
+	if err != nil {
+		return nil, err
 	}
 	return json.Marshal(jml.Snapshot{
-		EmployeeID: r.ID, Status: status, StartDate: date, StartTime: &clock, Zone: r.Office.Zone,
+		EmployeeID: r.ID, Status: r.status(), StartDate: date, StartTime: &clock, Zone: r.Office.Zone,
 		GivenName: r.Given, FamilyName: r.Family, UPN: r.UPN, PersonalMail: r.Mail, Phone: r.Phone, BirthDate: r.Born, ObservedAt: at.UTC(),
+		Department: r.Department, JobTitle: r.JobTitle, Device: r.Device, EffectiveDate: effective,
 	})
 }
 
@@ -182,4 +220,13 @@ func standardHeader(secret, id string, body []byte, at time.Time) (http.Header, 
 	h.Set("Webhook-Timestamp", stamp)
 	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	return h, nil
+}
+
+// JourneyID is the workflow ID of an employee's journey.
+func (w *world) JourneyID(kind jml.Kind, source, employeeID string) (string, error) {
+	refs, err := intake.LoadRefs(w.Keys.file(refsKey))
+	if err != nil {
+		return "", err
+	}
+	return workflows.JourneyID(kind, source, refs.Ref(source, employeeID)), nil
 }

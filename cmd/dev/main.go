@@ -26,7 +26,7 @@ type terminal struct {
 
 type commands struct {
 	Run     runCmd     `cmd:"" help:"Start the world and leave it running; it goes on where it stopped."`
-	Demo    demoCmd    `cmd:"" help:"Tell one joiner's story in a fresh world, from HR webhook to revoked pass."`
+	Demo    demoCmd    `cmd:"" help:"Tell a story in a fresh world: a joiner's from HR webhook to revoked pass, or another."`
 	Post    postCmd    `cmd:"" help:"Play the HR system of a running world: post an employee."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast the intake takes new employees, against the bare engine."`
 	Reveals revealsCmd `cmd:"" help:"Measure how long the pick-up page takes, from the click to the passcode."`

@@ -18,7 +18,7 @@ var (
 	mailSecret = regexp.MustCompile(`<p class="secret (passcode|code|reference)"[^>]*>([^<]*)</p>`)
 	// pageLink is a link to a page of ours, with its token.
 	pageLink = regexp.MustCompile(`https?://[^\s"<>]+/(p|not-me|vouch)#([A-Za-z0-9_-]{22})`)
-	codeText = regexp.MustCompile(`your code is (\d{6})`)
+	codeText = regexp.MustCompile(`your code (?:for [^\n]* )?is (\d{6})`)
 	// letterReference is the reference in a letter, whose link is a picture.
 	letterReference = regexp.MustCompile(`<dd class="secret"[^>]*>([0-9A-Z-]{14})</dd>`)
 	halfText        = regexp.MustCompile(`half of your pass [^:]*:\s+(\S+)\s`)

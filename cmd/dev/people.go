@@ -56,6 +56,14 @@ func boss() entrasim.User {
 	return entrasim.User{EmployeeID: "9001", UPN: "karin.sand@example.com", GivenName: "Karin", Surname: "Sand", Mail: "karin.sand@example.com"}
 }
 
+// technician sets up devices, and can be reached at work.
+func technician() entrasim.User {
+	e := invented("2001", "Timo", "Brandt")
+	u := e.user()
+	u.Mail, u.MobilePhone = e.UPN, e.Phone
+	return u
+}
+
 // deskMail is where the service desk reads.
 const deskMail = "servicedesk@example.com"
 
@@ -90,7 +98,8 @@ func (w *world) populate() error {
 		_, one := w.Hire(e)
 		err = errors.Join(err, one)
 	}
-	return err
+	_, one := w.Tenant.AddUser(technician())
+	return errors.Join(err, one)
 }
 
 // persona is how the simulated eID knows e.

@@ -12,15 +12,16 @@ import (
 )
 
 type postCmd struct {
-	Dir      string        `help:"State folder of the world." default:".dev" placeholder:"FOLDER"`
-	Employee string        `help:"Employee id." required:"" placeholder:"ID"`
-	StartsIn time.Duration `help:"How long from now the employee starts." default:"90s" placeholder:"DURATION"`
-	Office   string        `help:"Where: Copenhagen, London, New York, Singapore." default:"Copenhagen" placeholder:"CITY"`
-	Source   string        `help:"As which HR source: bamboohr or canonical." default:"bamboohr" enum:"bamboohr,canonical"`
-	Given    string        `help:"Given name of an employee whom the tenant does not know." default:"Noor" placeholder:"NAME"`
-	Family   string        `help:"And the family name." default:"Vestergaard" placeholder:"NAME"`
-	AddUser  bool          `help:"Make the user in the simulated tenant, if it has none."`
-	Left     bool          `help:"The employee does not work here any more."`
+	Dir        string        `help:"State folder of the world." default:".dev" placeholder:"FOLDER"`
+	Employee   string        `help:"Employee id." required:"" placeholder:"ID"`
+	StartsIn   time.Duration `help:"How long from now the employee starts." default:"90s" placeholder:"DURATION"`
+	Office     string        `help:"Where: Copenhagen, London, New York, Singapore." default:"Copenhagen" placeholder:"CITY"`
+	Source     string        `help:"As which HR source: bamboohr or canonical." default:"bamboohr" enum:"bamboohr,canonical"`
+	Given      string        `help:"Given name of an employee whom the tenant does not know." default:"Noor" placeholder:"NAME"`
+	Family     string        `help:"And the family name." default:"Vestergaard" placeholder:"NAME"`
+	Department string        `help:"The employee's; with another one than before, a mover's." placeholder:"NAME"`
+	AddUser    bool          `help:"Make the user in the simulated tenant, if it has none."`
+	Left       bool          `help:"The employee does not work here any more."`
 }
 
 // Run implements the command.
@@ -52,7 +53,7 @@ func (p *postCmd) Run(ctx context.Context, t terminal) error {
 	default:
 		fmt.Fprintf(t.err, "note: the tenant has no user with employee id %s yet; the joiner waits for one (--add-user makes it)\n", p.Employee)
 	}
-	r := record{employee: e, Start: time.Now().Add(p.StartsIn), Office: place, Left: p.Left}
+	r := record{employee: e, Start: time.Now().Add(p.StartsIn), Office: place, Left: p.Left, Department: p.Department}
 	date, clock, err := r.local()
 	if err != nil {
 		return err

@@ -60,13 +60,19 @@ func (r *runCmd) welcome(t terminal, w *world) {
 		{"Log of Firstpass", r.shown(w.path(firstpassLog))},
 	})
 	self, flag, id := r.shown(os.Args[0]), r.flag(), firstPeople()[0].ID
+	firstpass := r.shown(r.Firstpass)
+	of := fmt.Sprintf("--config %s --source %s --employee-id %s", r.shown(w.Settings()), sourceBambooHR, id)
 	fmt.Fprintf(t.out, "\nTry, in another terminal:\n"+
 		"  %s post%s --employee %s --starts-in 90s\n"+
 		"  %s person%s --employee %s\n"+
-		"  %s show --config %s --source %s --employee-id %s\n\n"+
+		"  %s show %s\n\n"+
+		"Then, for somebody whom HR has told of:\n"+
+		"  %s methods %s\n"+
+		"  %s recover %s --loss lost --verified callback --ticket T-1\n"+
+		"  %s stage-device %s --technician %s --device SN-1 --window 1h --ticket T-2\n\n"+
 		"Ctrl-C stops everything; what is under way goes on at the next start.\n",
 		self, flag, id, self, flag, id,
-		r.shown(r.Firstpass), r.shown(w.Settings()), sourceBambooHR, id)
+		firstpass, of, firstpass, of, firstpass, of, firstpass, of, technician().UPN)
 }
 
 func (r *runCmd) flag() string {

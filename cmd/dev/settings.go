@@ -27,6 +27,16 @@ const (
 	cohortFrontline = "frontline" // letter, code at the desk, document at the desk
 )
 
+// The profiles that rules choose, whatever the cohort, and those of what is asked
+// for.
+const (
+	profileOffice   = "office"   // joins Sales: Authenticator does, too
+	profileRehire   = "rehire"   // was here before: older methods go
+	profileTreasury = "treasury" // moves to Treasury: passkeys alone, weaker methods go
+	profileRecovery = "recovery" // lost a method; role holders need a second yes
+	profileStaging  = "staging"  // a technician sets up the device
+)
+
 // profileSettings are the rules that all profiles of a world share.
 type profileSettings struct {
 	LeadTime, Lifetime, Settle, Timeout time.Duration
@@ -34,7 +44,8 @@ type profileSettings struct {
 	LinkValid, Window                   time.Duration // mode pickup
 	CompleteOn                          []jml.MethodKind
 	Poll, Recheck                       []time.Duration
-	Reminders                           []string // as the configuration writes one, on one line
+	Reminders                           []string  // as the configuration writes one, on one line
+	MoversAt                            jml.Clock // local time at which a new position takes effect
 }
 
 // quickProfile has waits that somebody can sit through.

@@ -60,6 +60,16 @@ func TestSettingsAreAccepted(t *testing.T) {
 		if len(got.Reminders) != 1 || len(got.PassRoutes()) == 0 && (len(got.LinkTo) == 0 || len(got.NoticeTo) == 0) {
 			t.Errorf("%s: got %+v", cohort, got)
 		}
+		for kind, name := range map[jml.Kind]string{jml.KindMover: profileTreasury, jml.KindRecovery: profileRecovery, jml.KindStaging: profileStaging} {
+			if p := cfg.Profile(name); p.Remove == jml.RemoveNone || len(cfg.Profiles[name].For) != 1 || cfg.Profiles[name].For[0] != kind {
+				t.Errorf("%s: got %+v for %v", name, p, cfg.Profiles[name].For)
+			}
+		}
+		for _, name := range []string{profileOffice, profileRehire} {
+			if cfg.Profiles[name].When == "" {
+				t.Errorf("%s: no rule", name)
+			}
+		}
 		if len(cfg.Sources) != 3 || cfg.Audit.File != filepath.Join(dir, "audit.jsonl") {
 			t.Errorf("got %+v", cfg)
 		}

@@ -175,7 +175,8 @@ func (w *world) openTenant() (err error) {
 	cfg := entrasim.Config{
 		Addr: loopback(w.Ports.Graph), ManageAddr: loopback(w.Ports.Manage),
 		StateFile: w.path("tenant.json"), CertDir: w.path("tenant"),
-		ClientSecret: w.Keys.ClientSecret,
+		ClientSecret:       w.Keys.ClientSecret,
+		GrantedPermissions: append(entrasim.DefaultPermissions(), morePermissions()...),
 	}
 	if w.cfg.Tenant != nil {
 		w.cfg.Tenant(&cfg)
@@ -184,6 +185,17 @@ func (w *world) openTenant() (err error) {
 		return err
 	}
 	return local.ReplaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
+}
+
+// morePermissions are those that profiles of a world need beyond the least:
+// to remove methods, to end sessions, and to look at what firstpass check warns
+// of.
+func morePermissions() []string {
+	return []string{
+		"UserAuthMethod-Passkey.ReadWrite.All", "UserAuthMethod-WindowsHello.ReadWrite.All", "UserAuthMethod-PlatformCred.ReadWrite.All",
+		"UserAuthMethod-MicrosoftAuthApp.ReadWrite.All", "UserAuthMethod-Phone.ReadWrite.All", "UserAuthMethod-SoftwareOATH.ReadWrite.All",
+		"User.RevokeSessions.All", "Policy.Read.All", "Domain.Read.All", "Organization.Read.All",
+	}
 }
 
 func (w *world) openMailbox() (err error) {
