@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/temporalproto"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"firstpass.internal/cmd/dev/fault"
@@ -26,17 +31,86 @@ import (
 	"firstpass.internal/workflows"
 )
 
+// life is one way a journey can go.
+type life struct {
+	world   worldOptions
+	play    func(*testWorld) (id string) // of the journey whose outcome counts
+	outcome jml.Stage
+	check   func(workflows.JourneyResult) error // beyond the outcome; may be nil
+	most    limits                              // that it may cost; zero: not asserted
+}
+
 // TestJourneys runs each way a journey can go on the real server. With
 // FIRSTPASS_RECORD=1 (make histories) it writes the histories, decrypted, where
 // the replay tests of package workflows read them. A history that is recorded
 // stays: it stands for the journeys that run somewhere when a new version
 // starts.
+//
+// At the end it prints what each cost. The limits are what was measured when
+// they were set, and what one more try of something costs.
 func TestJourneys(t *testing.T) {
-	journeys := map[string]struct {
-		world   worldOptions
-		play    func(*testWorld) (joiner string)
-		outcome jml.Stage
-	}{
+	journeys := firstLives()
+	maps.Copy(journeys, lives())
+	var costs costs
+	t.Cleanup(func() { t.Log(costs.table()) })
+	for name, j := range journeys {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, j.world)
+			id := j.play(w)
+			r := w.Result(id)
+			if r.Outcome != j.outcome {
+				t.Errorf("outcome %s, want %s", r.Outcome, j.outcome)
+			}
+			if j.check != nil {
+				w.must(nil, j.check(r))
+			}
+			w.must(nil, w.noLivePass())
+			events := w.AllClosed()
+			got := limits{w.Tenant.Counts().Graph, w.Actions() - w.uncounted, events}
+			costs.add(name, got)
+			if m := j.most; m != (limits{}) && (got.graph > m.graph || got.actions > m.actions || got.events > m.events) {
+				t.Errorf("it cost %+v, at most %+v was expected; actions %v", got, m, w.Temporal.ActionsByKind(w.cfg.Namespace))
+			}
+			if os.Getenv("FIRSTPASS_RECORD") != "" && !t.Failed() {
+				w.must(nil, w.recordAll(name))
+			}
+		})
+	}
+}
+
+// costs are what journeys cost.
+type costs struct {
+	mu   sync.Mutex
+	rows map[string]limits
+}
+
+func (c *costs) add(name string, l limits) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rows == nil {
+		c.rows = map[string]limits{}
+	}
+	c.rows[name] = l
+}
+
+func (c *costs) table() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rows := [][]string{{"journey", "Graph requests", "Temporal actions", "history events"}}
+	for _, name := range slices.Sorted(maps.Keys(c.rows)) {
+		l := c.rows[name]
+		rows = append(rows, []string{name, fmt.Sprint(l.graph), fmt.Sprint(l.actions), fmt.Sprint(l.events)})
+	}
+	var out strings.Builder
+	out.WriteString("\n")
+	table(&out, rows)
+	return out.String()
+}
+
+// firstLives are those of joiners that there have been longest.
+func firstLives() map[string]life {
+	return map[string]life{
 		"completed": {
 			play: func(w *testWorld) string {
 				id := w.Post(w.Joiner(w.Person, 3*time.Second))
@@ -45,6 +119,7 @@ func TestJourneys(t *testing.T) {
 				return id
 			},
 			outcome: jml.StageCompleted,
+			most:    limitsOf(cohortSend),
 		},
 		"user-late": {
 			world: worldOptions{People: firstPeople()[1:2]}, // somebody else
@@ -148,6 +223,7 @@ func TestJourneys(t *testing.T) {
 				return id
 			},
 			outcome: jml.StageCompleted,
+			most:    limitsOf(cohortPickup),
 		},
 		"vouched": {
 			world: worldOptions{Cohort: cohortVouched},
@@ -277,49 +353,81 @@ func TestJourneys(t *testing.T) {
 			outcome: jml.StageSkipped,
 		},
 	}
-	for name, j := range journeys {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, j.world)
-			id := j.play(w)
-			if got := w.Result(id).Outcome; got != j.outcome {
-				t.Errorf("outcome %s, want %s", got, j.outcome)
-			}
-			w.must(nil, w.noLivePass())
-			if os.Getenv("FIRSTPASS_RECORD") != "" {
-				w.must(nil, w.record(name, "joiner", id))
-				if name != "skipped" {
-					w.must(nil, w.record(name, "pass", workflows.PassID(w.User(w.Person).ID)))
-				}
-				if name == "again" || name == "reissued" {
-					// The pass that was replaced.
-					w.must(nil, w.recordRun(name, "first-pass", workflows.PassID(w.User(w.Person).ID), w.firstRun(workflows.PassID(w.User(w.Person).ID))))
-				}
-			}
-		})
-	}
 }
 
-// firstRun returns the oldest run of a workflow ID.
-func (w *testWorld) firstRun(workflowID string) (run string) {
+// runs are all runs of journeys and passes in the world, oldest first.
+func (w *testWorld) runs() (out []*workflowpb.WorkflowExecutionInfo, err error) {
+	res, err := w.Client.ListWorkflow(context.Background(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 100})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range res.GetExecutions() {
+		if id := e.GetExecution().GetWorkflowId(); workflows.KindOf(id) != "" || strings.HasPrefix(id, workflows.PassID("")) {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b *workflowpb.WorkflowExecutionInfo) int {
+		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
+	})
+	return out, nil
+}
+
+// AllClosed waits until nothing runs any more, in what can be listed, too. It
+// counts the events in all histories.
+func (w *testWorld) AllClosed() (events int) {
 	w.t.Helper()
-	w.Eventually(30*time.Second, "two runs", func() error {
-		res, err := w.Client.ListWorkflow(w.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "WorkflowId = '" + workflowID + "'"})
-		if err != nil {
-			return err
+	w.Eventually(time.Minute, "all ended", func() error {
+		runs, err := w.runs()
+		if err != nil || len(runs) == 0 {
+			return errors.Join(err, errors.New("nothing is listed"))
 		}
-		var oldest time.Time
-		for _, e := range res.GetExecutions() {
-			if at := e.GetStartTime().AsTime(); oldest.IsZero() || at.Before(oldest) {
-				oldest, run = at, e.GetExecution().GetRunId()
+		events = 0
+		for _, r := range runs {
+			if r.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				return errors.New(r.GetExecution().GetWorkflowId() + " runs")
 			}
-		}
-		if n := len(res.GetExecutions()); n < 2 {
-			return fmt.Errorf("%d runs", n)
+			events += int(r.GetHistoryLength())
 		}
 		return nil
 	})
-	return run
+	return events
+}
+
+// recordAll writes the history of every journey and pass of the world, unless
+// there are some of that name. The newest has a plain name; those of its kind
+// before it are numbered.
+func (w *testWorld) recordAll(name string) error {
+	if there, err := filepath.Glob(historyFile(name, "*")); err != nil || len(there) > 0 {
+		return err
+	}
+	runs, err := w.runs()
+	if err != nil {
+		return err
+	}
+	left := map[string]int{}
+	kind := func(r *workflowpb.WorkflowExecutionInfo) string {
+		kind, _, _ := strings.Cut(r.GetExecution().GetWorkflowId(), "/")
+		return kind
+	}
+	for _, r := range runs {
+		left[kind(r)]++
+	}
+	for n := map[string]int{}; len(runs) > 0; runs = runs[1:] {
+		k, e := kind(runs[0]), runs[0].GetExecution()
+		n[k]++
+		part := k
+		if left[k]--; left[k] > 0 {
+			part = fmt.Sprintf("%s-%d", k, n[k])
+		}
+		if err := w.recordRun(name, part, e.GetWorkflowId(), e.GetRunId()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func historyFile(journey, part string) string {
+	return filepath.Join("..", "..", "workflows", "testdata", "history", journey+"."+part+".json")
 }
 
 // record writes the newest history of a workflow ID.
@@ -327,9 +435,13 @@ func (w *testWorld) record(journey, part, workflowID string) error {
 	return w.recordRun(journey, part, workflowID, "")
 }
 
-// recordRun writes a history, decrypted. Whoever ran it is taken out: the files are
-// the same wherever they are made.
+// recordRun writes a history, decrypted, unless there is one. Whoever ran it is
+// taken out: the files are the same wherever they are made.
 func (w *testWorld) recordRun(journey, part, workflowID, run string) error {
+	name := historyFile(journey, part)
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
 	payloads, err := codec.New(codec.Config{Keyring: w.Keys.Payloads, Namespace: w.cfg.Namespace})
 	if err != nil {
 		return err
@@ -360,9 +472,8 @@ func (w *testWorld) recordRun(journey, part, workflowID, run string) error {
 		return err
 	}
 	raw = regexp.MustCompile(`("identity":\s*)"[^"]*"`).ReplaceAll(raw, []byte(`$1"worker"`))
-	dir := filepath.Join("..", "..", "workflows", "testdata", "history")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, journey+"."+part+".json"), append(raw, '\n'), 0o644)
+	return os.WriteFile(name, append(raw, '\n'), 0o644)
 }

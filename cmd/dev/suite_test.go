@@ -31,7 +31,7 @@ type suite struct {
 // end it, has no other way to reach it.
 var shared = &suite{}
 
-const worldsAtMost = 100
+const worldsAtMost = 160
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childRole) != "" {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os/user"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -81,20 +83,37 @@ func stop(ctx context.Context, c client.Client, id string, as jml.Stop, within t
 // update asks a workflow for something and waits for its answer. A refusal is
 // in the words of the validator: ours, and without personal data.
 func update(ctx context.Context, c client.Client, id, name string, request, answer any) error {
-	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	options := client.UpdateWorkflowOptions{
+		UpdateID:   rand.Text(), // the same at each try: it is taken once
 		WorkflowID: id, UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(ctx, answer)
+	}
+	err := once(ctx, c, options, answer)
+	// Temporal drops what comes at the moment at which another's word is taken in
+	// and ends the journey; it says then that nobody has seen it.
+	for dropped := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &dropped) && ctx.Err() == nil; {
+		pause(ctx, 200*time.Millisecond)
+		err = once(ctx, c, options, answer)
 	}
 	var refusal *temporal.ApplicationError
 	if errors.As(err, &refusal) {
 		return fmt.Errorf("refused: %s", refusal.Message())
 	}
+	var closed *serviceerror.NotFound
+	if errors.As(err, &closed) {
+		return endedAlready(id) // while we asked
+	}
 	if err != nil {
 		return temporalError(name+" "+id, err)
 	}
 	return nil
+}
+
+func once(ctx context.Context, c client.Client, options client.UpdateWorkflowOptions, answer any) error {
+	handle, err := c.UpdateWorkflow(ctx, options)
+	if err != nil {
+		return err
+	}
+	return handle.Get(ctx, answer)
 }
 
 type nudgeCmd struct{ target }
