@@ -177,7 +177,7 @@ func (j *journey) adopt(ctx workflow.Context) error {
 		return nil
 	}
 	j.chosen = nil
-	j.s.Verdict, j.in.Open = nil, c.Open || c.Block != nil
+	j.s.Verdict, j.s.Block, j.in.Open = nil, nil, c.Open || c.Block != nil
 	if c.Block != nil {
 		j.s.Profile = jml.Profile{}
 		j.stand(ctx, c.Block)

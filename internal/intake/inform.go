@@ -109,9 +109,10 @@ type move struct {
 // does, or begins a mover: there is one journey, and one pass.
 func (d *Desk) move(ctx context.Context, s *Source, at entry, old, k *jml.Known, m move) (Outcome, error) {
 	need, raised := s.raised(old.Told, k.Told)
-	e := Errand{Kind: jml.KindMover, Source: at.people, Ref: at.ref, Snapshot: k.Told, Choice: need, Moved: need.Block == nil || raised}
+	e := Errand{Kind: jml.KindMover, Source: at.people, Ref: at.ref, Snapshot: k.Told, Choice: need, Moved: true}
 	if k.Moving {
-		// Where no profile is for the new position, what was begun is finished.
+		// Where no profile is for the new position, a pass that is out is let
+		// finish; without one there is nothing left to do.
 		out, err := d.cfg.Starter.Signal(ctx, e)
 		if err != nil || out.Kind == OutcomeDelivered {
 			return out, err

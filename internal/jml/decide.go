@@ -333,6 +333,11 @@ func (s Situation) ahead() Plan {
 	if s.Approval.refused() {
 		return Plan{Step: StepClose, Stage: StageRefused, Why: s.Approval.Reason}
 	}
+	if s.Kind == KindMover && s.Block != nil && s.Block.Reason == ReasonProfileMissing {
+		// To join one has to have a profile; a position that no mover's rule is
+		// for asks for nothing more.
+		return Plan{Step: StepClose, Stage: StageSkipped, Why: "no profile asks more of this position"}
+	}
 	if !s.Profile.Chosen() {
 		return s.unchosen()
 	}

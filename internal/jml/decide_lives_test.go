@@ -649,6 +649,14 @@ func lives() []life {
 			"require, keep, close completed",
 			"reopen",
 		}},
+		{"mover, no rule is for the new position", KindMover, ruleless, Verdict{Block: Blocked(ReasonProfileMissing, "")}, EndedPass{}, "", [6]string{
+			"preflight, close skipped",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
 		{"mover, older methods removed, called off", KindMover, do(older, stop(StageCancelled)), Verdict{}, EndedPass{}, "", [6]string{
 			"close cancelled",
 			"withdraw, close cancelled",

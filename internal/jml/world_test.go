@@ -187,6 +187,8 @@ func (w *world) check(p Plan) error {
 			return fmt.Errorf("closed as %q", p.Stage)
 		case p.Stage == StageCompleted && (e == nil || e.End != EndRegistered && s.Kind != KindStaging):
 			return fmt.Errorf("completed, and nothing was registered with our pass")
+		case p.Stage == StageSkipped && s.Kind == KindMover && s.Block != nil && s.Block.Reason == ReasonProfileMissing:
+			// nothing more was to be registered
 		case p.Stage == StageSkipped && (e == nil || e.End != EndAlready) && (s.Verdict == nil || len(s.Verdict.Already) == 0):
 			return fmt.Errorf("skipped, and nothing was registered")
 		case s.Kind == KindStaging && s.Profile.Remove == RemoveRegistered && e != nil && e.Seen && !s.Tidied:
