@@ -142,11 +142,14 @@ func (w *world) closing(r workflows.JourneyResult) {
 			return
 		}
 		w.met(*r.Pass.Require, r.Pass.Issued.Pass.UsableFrom(), r)
-		open := w.life.Open && w.request != nil // then what counts is the position at the first look
+		open := w.life.Open && w.request != nil || w.ruleless() // then what counts is the position at the first look, or when the rules were asked again
 		if !open && w.wanted().Raises(*r.Pass.Require) && w.facts().Status == jml.StatusScheduled {
 			w.problem("completed with %+v, but the position asks for %+v", *r.Pass.Require, w.wanted())
 		}
 	case jml.StageSkipped:
+		if w.ruleless() && w.life.Kind == jml.KindMover {
+			return // nothing more is asked of that position
+		}
 		require := w.wanted()
 		if r.Pass != nil && r.Pass.Require != nil {
 			require = *r.Pass.Require
@@ -156,6 +159,13 @@ func (w *world) closing(r workflows.JourneyResult) {
 		}
 		w.met(require, since, r)
 	}
+}
+
+// ruleless reports whether no rule was for the last position: then the rules are
+// asked again, and a mover has nothing more to do.
+func (w *world) ruleless() bool {
+	n := len(w.choices)
+	return n > 0 && w.choices[n-1].c.Block != nil && w.request == nil
 }
 
 // wanted is what the profile that counts asks for.
@@ -168,6 +178,9 @@ func (w *world) wanted() jml.Requirement {
 		if c.c.Block == nil && w.request == nil {
 			p = c.c.Profile
 		}
+	}
+	if w.ruleless() && w.life.Kind == jml.KindJoiner {
+		p = w.life.profileFor(w.facts().Department)
 	}
 	return p.Requirement()
 }
