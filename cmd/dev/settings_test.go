@@ -9,6 +9,7 @@ import (
 	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/config"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/simulated"
 )
 
 // The product must accept what is written, wherever the folder is.
@@ -43,7 +44,7 @@ func TestSettingsAreAccepted(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, settingsFile)
-		if err := local.ReplaceFile(path, []byte(yaml)); err != nil {
+		if err := simulated.ReplaceFile(path, []byte(yaml)); err != nil {
 			t.Fatal(err)
 		}
 		cfg, err := config.Load(path, func(string) string { return "" })

@@ -32,9 +32,9 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
-	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/simulated"
 	"firstpass.internal/workflows"
 )
 
@@ -133,7 +133,7 @@ func expiredCertificate(t testing.TB) *tls.Certificate {
 // returns its name. It is renamed into place, so that nobody reads half of it.
 func putFile(t testing.TB, name, text string) string {
 	t.Helper()
-	if err := local.ReplaceFile(name, []byte(text)); err != nil {
+	if err := simulated.ReplaceFile(name, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 	return name

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"firstpass.internal/cmd/dev/local"
+	"firstpass.internal/internal/simulated"
 )
 
 // worldPorts are the ports of a world. They are chosen at its first start and
@@ -80,7 +80,7 @@ func keptPorts(dir string) (p worldPorts, err error) {
 	if err != nil {
 		return p, err
 	}
-	return p, local.ReplaceFile(filepath.Join(dir, portsFile), append(raw, '\n'))
+	return p, simulated.ReplaceFile(filepath.Join(dir, portsFile), append(raw, '\n'))
 }
 
 // checkFree complains of the first port that somebody holds, before anything

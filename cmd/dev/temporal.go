@@ -22,7 +22,7 @@ import (
 	"go.temporal.io/server/temporal"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"firstpass.internal/cmd/dev/local"
+	"firstpass.internal/internal/simulated"
 	"firstpass.internal/workflows"
 )
 
@@ -186,7 +186,7 @@ func prepareDatabase(path string, namespaces []string) error {
 	if err := createNamespaces(path, namespaces); err != nil {
 		return fmt.Errorf("make the namespaces: %w", err)
 	}
-	return local.ReplaceFile(made, []byte(headers.ServerVersion+"\n"))
+	return simulated.ReplaceFile(made, []byte(headers.ServerVersion+"\n"))
 }
 
 func createNamespaces(path string, names []string) error {

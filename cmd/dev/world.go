@@ -12,12 +12,12 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/cmd/dev/mailbox"
 	"firstpass.internal/cmd/dev/phone"
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/eidsim"
 	"firstpass.internal/internal/entrasim"
+	"firstpass.internal/internal/simulated"
 )
 
 // Files of a world.
@@ -184,7 +184,7 @@ func (w *world) openTenant() (err error) {
 	if w.Tenant, err = entrasim.Start(cfg); err != nil {
 		return err
 	}
-	return local.ReplaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
+	return simulated.ReplaceFile(w.path("tenant-ca.pem"), w.Tenant.CAPEM())
 }
 
 // morePermissions are those that profiles of a world need beyond the least:
@@ -235,7 +235,7 @@ func (w *world) openEID() (err error) {
 	if err != nil {
 		return err
 	}
-	return local.ReplaceFile(w.path("eid-ca.pem"), w.EID.CAPEM())
+	return simulated.ReplaceFile(w.path("eid-ca.pem"), w.EID.CAPEM())
 }
 
 func (w *world) writeSettings() error {
@@ -256,7 +256,7 @@ func (w *world) writeSettings() error {
 	if w.cfg.Settings != nil {
 		yaml = w.cfg.Settings(yaml)
 	}
-	return local.ReplaceFile(w.Settings(), []byte(yaml))
+	return simulated.ReplaceFile(w.Settings(), []byte(yaml))
 }
 
 // StartTemporal starts the world's own server, again after StopTemporal.
@@ -284,7 +284,7 @@ func (w *world) StartFirstpass(ctx context.Context) error {
 	w.mu.Lock()
 	w.child = c
 	w.mu.Unlock()
-	if err := local.ReplaceFile(w.path(pidFile), []byte(strconv.Itoa(c.PID()))); err != nil {
+	if err := simulated.ReplaceFile(w.path(pidFile), []byte(strconv.Itoa(c.PID()))); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("waited 30 s"))

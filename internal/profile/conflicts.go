@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"firstpass.internal/config"
 	"firstpass.internal/internal/jml"
@@ -86,7 +85,7 @@ func ofPolicy(p config.ProfileKey, name string, policy jml.PassPolicy) []Finding
 		out = append(out, Finding{Profile: name, Severity: SeverityError, What: what, Do: do})
 	}
 	if p.Lifetime < policy.Minimum || p.Lifetime > policy.Maximum {
-		bad(fmt.Sprintf("lifetime is %s, and the tenant allows %s to %s", span(p.Lifetime), span(policy.Minimum), span(policy.Maximum)),
+		bad(fmt.Sprintf("lifetime is %s, and the tenant allows %s to %s", config.Short(p.Lifetime), config.Short(policy.Minimum), config.Short(policy.Maximum)),
 			fmt.Sprintf("Set profiles.%s.lifetime within that, or change the policy's minimum or maximum lifetime.", name))
 	}
 	switch {
@@ -171,17 +170,4 @@ func part(p jml.SetupPart) string {
 		return "whether users come from an on-premises directory"
 	}
 	return string(p)
-}
-
-// span writes d as administrators see it: 10m, 8h, 30d.
-func span(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d%time.Minute == 0:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return d.String()
 }

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"firstpass.internal/internal/simulated"
 )
 
 // Certificate returns the throw-away certificate for loopback kept in dir
@@ -30,10 +32,10 @@ func Certificate(dir, name string) (cert tls.Certificate, trust string, err erro
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = ReplaceFile(key, keyPEM)
+		err = simulated.ReplaceFile(key, keyPEM)
 	}
 	if err == nil {
-		err = ReplaceFile(trust, certPEM)
+		err = simulated.ReplaceFile(trust, certPEM)
 	}
 	if err != nil {
 		return cert, "", fmt.Errorf("certificate of %s: %w", name, err)

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/simulated"
 )
 
 // Sealed is a file that holds one JSON value, readable with Keys alone. What a
@@ -51,5 +52,5 @@ func (s Sealed) Save(v any) error {
 	if err != nil {
 		return err
 	}
-	return ReplaceFile(s.Path, s.Keys.Seal(plain, s.Label))
+	return simulated.ReplaceFile(s.Path, s.Keys.Seal(plain, s.Label))
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"firstpass.internal/cmd/dev/local"
+	"firstpass.internal/internal/simulated"
 )
 
 // Events that a fault can make of a mail. EventBlocked is what SendGrid calls a
@@ -74,7 +75,7 @@ func (b *Mailbox) writeEventKey() error {
 	if err != nil {
 		return err
 	}
-	return local.ReplaceFile(b.EventKeyFile(), []byte(text+"\n"))
+	return simulated.ReplaceFile(b.EventKeyFile(), []byte(text+"\n"))
 }
 
 // lost says which event, if any, keeps a mail from its reader: the last word
@@ -96,7 +97,7 @@ func (b *Mailbox) tell(m Mail, becomes []string) {
 	if b.cfg.EventURL == "" {
 		return
 	}
-	b.serving.Go(func() {
+	b.Go(func() {
 		for i, event := range becomes {
 			if !b.pause(b.cfg.Pace) {
 				return
@@ -167,7 +168,7 @@ func (b *Mailbox) postOnce(raw []byte) (taken bool) {
 	if err != nil {
 		return false
 	}
-	req, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.cfg.EventURL, bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.cfg.EventURL, bytes.NewReader(raw))
 	if err != nil {
 		return false
 	}
@@ -189,7 +190,7 @@ func (b *Mailbox) pause(d time.Duration) bool {
 	select {
 	case <-time.After(d):
 		return true
-	case <-b.ctx.Done():
+	case <-b.Context().Done():
 		return false
 	}
 }

@@ -5,26 +5,19 @@ package mailbox
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"firstpass.internal/cmd/dev/fault"
 	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/codec"
 )
-
-// keptMails bounds the mailbox of a world that runs for months.
-const keptMails = 500
 
 // Config says how to start a mailbox. Dir and Key are required.
 type Config struct {
@@ -52,23 +45,11 @@ type Config struct {
 // Mailbox takes what is sent through SendGrid's API and shows it. All its
 // methods may be called from several goroutines.
 type Mailbox struct {
+	*local.Service
 	cfg      Config
 	faults   fault.Queue
-	trust    string
-	kept     local.Sealed
+	mails    *local.Inbox[Mail]
 	eventKey *ecdsa.PrivateKey
-
-	mu      sync.Mutex
-	mails   []Mail
-	arrival chan struct{} // closed and replaced whenever a mail is kept
-
-	api, page         *http.Server
-	apiAddr, pageAddr string
-	ctx               context.Context // ends with the mailbox
-	cancel            context.CancelFunc
-	closeOnce         sync.Once
-	closeErr          error
-	serving           sync.WaitGroup
 }
 
 // Address is a mail address with an optional name.
@@ -125,122 +106,50 @@ func Start(cfg Config) (*Mailbox, error) {
 	if cfg.Pace == 0 {
 		cfg.Pace = 200 * time.Millisecond
 	}
-	b := &Mailbox{cfg: cfg, arrival: make(chan struct{}),
-		kept: local.Sealed{Path: filepath.Join(cfg.Dir, "mailbox.sealed"), Label: "dev/mailbox", Keys: cfg.Keys}}
-	cert, trust, err := local.Certificate(cfg.Dir, "mailbox")
-	if err != nil {
-		return nil, err
-	}
-	b.trust = trust
+	b := &Mailbox{cfg: cfg}
+	var err error
 	if b.eventKey, err = keptEventKey(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("mailbox, key of events: %w", err)
 	}
 	if err := b.writeEventKey(); err != nil {
 		return nil, fmt.Errorf("mailbox, key of events: %w", err)
 	}
-	if err := b.kept.Load(&b.mails); err != nil {
+	b.mails, err = local.OpenInbox[Mail](local.Sealed{Path: filepath.Join(cfg.Dir, "mailbox.sealed"), Label: "dev/mailbox", Keys: cfg.Keys})
+	if err != nil {
 		return nil, fmt.Errorf("mailbox: %w", err)
 	}
-	api, err := local.Listen(cfg.APIAddr)
+	b.Service, err = local.NewService(local.ServiceConfig{Name: "mailbox", Dir: cfg.Dir, APIAddr: cfg.APIAddr, PageAddr: cfg.PageAddr})
 	if err != nil {
-		return nil, fmt.Errorf("mailbox, SendGrid side: %w", err)
+		return nil, err
 	}
-	page, err := local.Listen(cfg.PageAddr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("mailbox, page: %w", err), api.Close())
-	}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	b.faults.Closing = b.ctx.Done()
-	b.apiAddr, b.pageAddr = api.Addr().String(), page.Addr().String()
-	// What net/http complains of is mostly a client that was killed.
-	silent := log.New(io.Discard, "", 0)
-	b.api = &http.Server{
-		Handler:           b.apiHandler(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent,
-	}
-	b.page = &http.Server{Handler: b.pageHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
-	b.serving.Go(func() { _ = b.api.ServeTLS(api, "", "") }) // ends with ErrServerClosed
-	b.serving.Go(func() { _ = b.page.Serve(page) })
+	b.faults.Closing = b.Context().Done()
+	b.Serve(b.apiHandler(), b.pageHandler())
 	return b, nil
 }
-
-// URL is the service root for channels[].endpoint.
-func (b *Mailbox) URL() string { return "https://" + b.apiAddr }
-
-// PageURL is where people read.
-func (b *Mailbox) PageURL() string { return "http://" + b.pageAddr }
-
-// CAFile is the certificate that a sender must trust.
-func (b *Mailbox) CAFile() string { return b.trust }
 
 // Inject makes trouble for sends to come.
 func (b *Mailbox) Inject(f fault.Fault) *fault.Handle { return b.faults.Inject(f) }
 
 // Mails returns what SendGrid took, oldest first.
-func (b *Mailbox) Mails() []Mail {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.mails)
-}
+func (b *Mailbox) Mails() []Mail { return b.mails.All() }
 
 // MailsTo returns the mails that came to one address, oldest first.
-func (b *Mailbox) MailsTo(email string) []Mail {
-	return slices.DeleteFunc(b.Mails(), func(m Mail) bool { return m.Lost != "" || !m.addressedTo(email) })
+func (b *Mailbox) MailsTo(email string) []Mail { return cameTo(email)(b.Mails()) }
+
+func cameTo(email string) func([]Mail) []Mail {
+	return func(list []Mail) []Mail {
+		return slices.DeleteFunc(list, func(m Mail) bool { return m.Lost != "" || !m.addressedTo(email) })
+	}
 }
 
 // WaitFor returns the n-th mail (from 1) to an address, waiting until it comes
 // or ctx ends.
 func (b *Mailbox) WaitFor(ctx context.Context, email string, n int) (Mail, error) {
-	for {
-		b.mu.Lock()
-		arrival := b.arrival
-		b.mu.Unlock()
-		if got := b.MailsTo(email); len(got) >= n {
-			return got[n-1], nil
-		}
-		select {
-		case <-arrival:
-		case <-ctx.Done():
-			return Mail{}, fmt.Errorf("mail %d to %s did not come (%d mails in all): %w", n, email, len(b.Mails()), context.Cause(ctx))
-		case <-b.ctx.Done():
-			return Mail{}, errors.New("the mailbox is closing")
-		}
+	m, err := b.mails.WaitFor(ctx, b.Context(), n, cameTo(email))
+	if err != nil {
+		err = fmt.Errorf("mail %d to %s did not come (%d mails in all): %w", n, email, len(b.Mails()), err)
 	}
-}
-
-// Close stops both sides; held requests go unanswered.
-func (b *Mailbox) Close() error {
-	b.closeOnce.Do(func() {
-		b.cancel()
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		defer cancel()
-		// Shutdown waits for what is being kept; Close cuts off who will not go.
-		for _, s := range []*http.Server{b.api, b.page} {
-			if s.Shutdown(ctx) != nil {
-				b.closeErr = errors.Join(b.closeErr, s.Close())
-			}
-		}
-		b.serving.Wait()
-	})
-	return b.closeErr
-}
-
-// accept keeps a mail and returns once it would survive a crash.
-func (b *Mailbox) accept(m Mail) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	mails := append(b.mails[:len(b.mails):len(b.mails)], m)
-	if len(mails) > keptMails {
-		mails = mails[len(mails)-keptMails:]
-	}
-	if err := b.kept.Save(mails); err != nil {
-		return err
-	}
-	b.mails = mails
-	close(b.arrival)
-	b.arrival = make(chan struct{})
-	return nil
+	return m, err
 }
 
 // Title is the subject, or what stands for it: a dynamic template has its own.

@@ -1,24 +1,17 @@
 package mailbox
 
 import (
-	"context"
 	"embed"
-	"errors"
 	"html/template"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"firstpass.internal/cmd/dev/local"
 )
 
 //go:embed web
 var web embed.FS
-
-// longestWait bounds a wait over HTTP.
-const longestWait = 10 * time.Minute
 
 type listPage struct {
 	Mails   []Mail
@@ -44,7 +37,7 @@ func (b *Mailbox) pageHandler() http.Handler {
 		local.Render(w, pages, "list.html", local.LivePolicy, listPage{Mails: mails, Version: version(mails)})
 	})
 	mux.HandleFunc("GET /mail/{id}", func(w http.ResponseWriter, r *http.Request) {
-		m, ok := b.find(r.PathValue("id"))
+		m, ok := b.mails.Find(func(m Mail) bool { return m.ID == r.PathValue("id") })
 		if !ok {
 			http.Error(w, "There is no such mail. The list is at /.", http.StatusNotFound)
 			return
@@ -64,39 +57,8 @@ func (b *Mailbox) pageHandler() http.Handler {
 		}
 		local.AnswerJSON(w, http.StatusOK, map[string][]Mail{"mails": mails})
 	})
-	mux.HandleFunc("GET /api/wait", b.waitHTTP)
+	mux.HandleFunc("GET /api/wait", func(w http.ResponseWriter, r *http.Request) { local.AnswerWait(w, r, "ADDRESS", b.WaitFor) })
 	return local.Guard(mux)
-}
-
-// waitHTTP answers the n-th mail (default: the first) to an address once it is
-// there.
-func (b *Mailbox) waitHTTP(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	n, err := 1, error(nil)
-	if s := q.Get("n"); s != "" {
-		n, err = strconv.Atoi(s)
-	}
-	if err != nil || n < 1 || q.Get("to") == "" {
-		local.AnswerJSON(w, http.StatusBadRequest, map[string]string{"error": "want to=ADDRESS and, if not 1, n=NUMBER"})
-		return
-	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), longestWait, errors.New("waited long enough"))
-	defer cancel()
-	m, err := b.WaitFor(ctx, q.Get("to"), n)
-	if err != nil {
-		local.AnswerJSON(w, http.StatusRequestTimeout, map[string]string{"error": err.Error()})
-		return
-	}
-	local.AnswerJSON(w, http.StatusOK, m)
-}
-
-func (b *Mailbox) find(id string) (Mail, bool) {
-	mails := b.Mails()
-	i := slices.IndexFunc(mails, func(m Mail) bool { return m.ID == id })
-	if i < 0 {
-		return Mail{}, false
-	}
-	return mails[i], true
 }
 
 // version changes with every mail.

@@ -158,7 +158,7 @@ func (b *Mailbox) send(w http.ResponseWriter, r *http.Request) {
 	becomes := trouble.Events(EventProcessed, EventDelivered)
 	for _, m := range mails {
 		m.Lost = lost(becomes)
-		if err := b.accept(m); err != nil {
+		if err := b.mails.Add(m); err != nil {
 			refuse(w, http.StatusInternalServerError, sendError{Message: "the mailbox can't be written: " + err.Error()})
 			return
 		}

@@ -55,18 +55,18 @@ func lost(becomes []string) string {
 
 // tell takes a text through its statuses and calls back at each.
 func (p *Phones) tell(t Text, becomes []string, code int) {
-	p.serving.Go(func() {
+	p.Go(func() {
 		for _, status := range becomes {
 			select {
 			case <-time.After(p.cfg.Pace):
-			case <-p.ctx.Done():
+			case <-p.Context().Done():
 				return
 			}
 			failed := 0
 			if status == StatusUndelivered || status == StatusFailed {
 				failed = code
 			}
-			p.becomes(t.SID, status, failed)
+			p.texts.Change(is(t.SID), func(t *Text) { t.Status, t.Code = status, failed }) // Twilio's word is in the callback
 			if t.Callback != "" {
 				p.callBack(t, status, failed)
 			}
@@ -100,7 +100,7 @@ func (p *Phones) callBack(t Text, status string, code int) {
 }
 
 func (p *Phones) postOnce(to string, form url.Values) (again bool) {
-	req, err := http.NewRequestWithContext(p.ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(p.Context(), http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
 		return false
 	}

@@ -1,23 +1,16 @@
 package phone
 
 import (
-	"context"
 	"embed"
-	"errors"
 	"html/template"
 	"net/http"
 	"slices"
-	"strconv"
-	"time"
 
 	"firstpass.internal/cmd/dev/local"
 )
 
 //go:embed web
 var web embed.FS
-
-// longestWait bounds a wait over HTTP.
-const longestWait = 10 * time.Minute
 
 // view is the page: all numbers and, if one is chosen, what it got.
 type view struct {
@@ -63,30 +56,10 @@ func (p *Phones) pageHandler() http.Handler {
 		}
 		local.AnswerJSON(w, http.StatusOK, map[string][]Text{"texts": texts})
 	})
-	mux.HandleFunc("GET /api/wait", p.waitHTTP)
+	mux.HandleFunc("GET /api/wait", func(w http.ResponseWriter, r *http.Request) {
+		local.AnswerWait(w, r, "NUMBER (its + as %2B)", p.WaitFor)
+	})
 	return local.Guard(mux)
-}
-
-// waitHTTP answers the n-th text (default: the first) to a number once it is
-// there.
-func (p *Phones) waitHTTP(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	n, err := 1, error(nil)
-	if s := q.Get("n"); s != "" {
-		n, err = strconv.Atoi(s)
-	}
-	if err != nil || n < 1 || q.Get("to") == "" {
-		local.AnswerJSON(w, http.StatusBadRequest, map[string]string{"error": "want to=NUMBER (its + as %2B) and, if not 1, n=NUMBER"})
-		return
-	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), longestWait, errors.New("waited long enough"))
-	defer cancel()
-	t, err := p.WaitFor(ctx, q.Get("to"), n)
-	if err != nil {
-		local.AnswerJSON(w, http.StatusRequestTimeout, map[string]string{"error": err.Error()})
-		return
-	}
-	local.AnswerJSON(w, http.StatusOK, t)
 }
 
 func (p *Phones) view(number string) view {

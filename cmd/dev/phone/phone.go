@@ -4,24 +4,17 @@ package phone
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"firstpass.internal/cmd/dev/fault"
 	"firstpass.internal/cmd/dev/local"
 	"firstpass.internal/internal/codec"
 )
-
-// keptTexts bounds the phones of a world that runs for months.
-const keptTexts = 500
 
 // Config says how to start. Dir, AccountSID and AuthToken are required.
 type Config struct {
@@ -47,22 +40,10 @@ type Config struct {
 // Phones takes what is sent through Twilio's API and shows it. All its methods
 // may be called from several goroutines.
 type Phones struct {
+	*local.Service
 	cfg    Config
 	faults fault.Queue
-	trust  string
-	kept   local.Sealed
-
-	mu      sync.Mutex
-	texts   []Text
-	arrival chan struct{} // closed and replaced whenever a text is kept
-
-	api, page         *http.Server
-	apiAddr, pageAddr string
-	ctx               context.Context // ends with the phones
-	cancel            context.CancelFunc
-	closeOnce         sync.Once
-	closeErr          error
-	serving           sync.WaitGroup
+	texts  *local.Inbox[Text]
 }
 
 // Text is one text message as Twilio took it.
@@ -95,138 +76,44 @@ func Start(cfg Config) (*Phones, error) {
 	if cfg.Pace == 0 {
 		cfg.Pace = 200 * time.Millisecond
 	}
-	p := &Phones{cfg: cfg, arrival: make(chan struct{}),
-		kept: local.Sealed{Path: filepath.Join(cfg.Dir, "phone.sealed"), Label: "dev/phone", Keys: cfg.Keys}}
-	cert, trust, err := local.Certificate(cfg.Dir, "phone")
+	p := &Phones{cfg: cfg}
+	var err error
+	p.texts, err = local.OpenInbox[Text](local.Sealed{Path: filepath.Join(cfg.Dir, "phone.sealed"), Label: "dev/phone", Keys: cfg.Keys})
+	if err != nil {
+		return nil, fmt.Errorf("phone: %w", err)
+	}
+	p.Service, err = local.NewService(local.ServiceConfig{Name: "phone", Dir: cfg.Dir, APIAddr: cfg.APIAddr, PageAddr: cfg.PageAddr})
 	if err != nil {
 		return nil, err
 	}
-	p.trust = trust
-	if err := p.kept.Load(&p.texts); err != nil {
-		return nil, fmt.Errorf("phone: %w", err)
-	}
-	api, err := local.Listen(cfg.APIAddr)
-	if err != nil {
-		return nil, fmt.Errorf("phone, Twilio side: %w", err)
-	}
-	page, err := local.Listen(cfg.PageAddr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("phone, page: %w", err), api.Close())
-	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.faults.Closing = p.ctx.Done()
-	p.apiAddr, p.pageAddr = api.Addr().String(), page.Addr().String()
-	// What net/http complains of is mostly a client that was killed.
-	silent := log.New(io.Discard, "", 0)
-	p.api = &http.Server{
-		Handler:           p.apiHandler(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent,
-	}
-	p.page = &http.Server{Handler: p.pageHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
-	p.serving.Go(func() { _ = p.api.ServeTLS(api, "", "") }) // ends with ErrServerClosed
-	p.serving.Go(func() { _ = p.page.Serve(page) })
+	p.faults.Closing = p.Context().Done()
+	p.Serve(p.apiHandler(), p.pageHandler())
 	return p, nil
 }
-
-// URL is the service root for channels[].endpoint.
-func (p *Phones) URL() string { return "https://" + p.apiAddr }
-
-// PageURL is where people read.
-func (p *Phones) PageURL() string { return "http://" + p.pageAddr }
-
-// CAFile is the certificate that a sender must trust.
-func (p *Phones) CAFile() string { return p.trust }
 
 // Inject makes trouble for sends to come.
 func (p *Phones) Inject(f fault.Fault) *fault.Handle { return p.faults.Inject(f) }
 
 // Texts returns what Twilio took, oldest first.
-func (p *Phones) Texts() []Text {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.texts)
-}
+func (p *Phones) Texts() []Text { return p.texts.All() }
 
 // TextsTo returns the texts that came to one number, oldest first.
-func (p *Phones) TextsTo(number string) []Text {
-	return slices.DeleteFunc(p.Texts(), func(t Text) bool { return t.Lost != "" || t.To != number })
+func (p *Phones) TextsTo(number string) []Text { return cameTo(number)(p.Texts()) }
+
+func cameTo(number string) func([]Text) []Text {
+	return func(list []Text) []Text {
+		return slices.DeleteFunc(list, func(t Text) bool { return t.Lost != "" || t.To != number })
+	}
 }
 
 // WaitFor returns the n-th text (from 1) to a number, waiting until it comes or
 // ctx ends.
 func (p *Phones) WaitFor(ctx context.Context, number string, n int) (Text, error) {
-	for {
-		p.mu.Lock()
-		arrival := p.arrival
-		p.mu.Unlock()
-		if got := p.TextsTo(number); len(got) >= n {
-			return got[n-1], nil
-		}
-		select {
-		case <-arrival:
-		case <-ctx.Done():
-			return Text{}, fmt.Errorf("text %d to %s did not come (%d texts in all): %w", n, number, len(p.Texts()), context.Cause(ctx))
-		case <-p.ctx.Done():
-			return Text{}, errors.New("the phones are closing")
-		}
+	t, err := p.texts.WaitFor(ctx, p.Context(), n, cameTo(number))
+	if err != nil {
+		err = fmt.Errorf("text %d to %s did not come (%d texts in all): %w", n, number, len(p.Texts()), err)
 	}
+	return t, err
 }
 
-// Close stops both sides; held requests go unanswered.
-func (p *Phones) Close() error {
-	p.closeOnce.Do(func() {
-		p.cancel()
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		defer cancel()
-		// Shutdown waits for what is being kept; Close cuts off who will not go.
-		for _, s := range []*http.Server{p.api, p.page} {
-			if s.Shutdown(ctx) != nil {
-				p.closeErr = errors.Join(p.closeErr, s.Close())
-			}
-		}
-		p.serving.Wait()
-	})
-	return p.closeErr
-}
-
-// accept keeps a text and returns once it would survive a crash.
-func (p *Phones) accept(t Text) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	texts := append(p.texts[:len(p.texts):len(p.texts)], t)
-	if len(texts) > keptTexts {
-		texts = texts[len(texts)-keptTexts:]
-	}
-	if err := p.kept.Save(texts); err != nil {
-		return err
-	}
-	p.texts = texts
-	close(p.arrival)
-	p.arrival = make(chan struct{})
-	return nil
-}
-
-// becomes notes a new status. It need not survive a crash: Twilio's word is in
-// the callback.
-func (p *Phones) becomes(sid, status string, code int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.texts {
-		if p.texts[i].SID == sid {
-			texts := slices.Clone(p.texts) // who reads the old ones goes on
-			texts[i].Status, texts[i].Code = status, code
-			p.texts = texts
-			return
-		}
-	}
-}
-
-func (p *Phones) find(sid string) (Text, bool) {
-	texts := p.Texts()
-	i := slices.IndexFunc(texts, func(t Text) bool { return t.SID == sid })
-	if i < 0 {
-		return Text{}, false
-	}
-	return texts[i], true
-}
+func is(sid string) func(Text) bool { return func(t Text) bool { return t.SID == sid } }

@@ -103,7 +103,7 @@ func (p *Phones) account(w http.ResponseWriter, _ *http.Request) {
 func (p *Phones) message(w http.ResponseWriter, r *http.Request) {
 	sid := regexp.MustCompile(`^(SM[0-9a-f]{32})\.json$`).FindStringSubmatch(r.PathValue("file"))
 	if sid != nil {
-		if t, ok := p.find(sid[1]); ok {
+		if t, ok := p.texts.Find(is(sid[1])); ok {
 			reply(w, http.StatusOK, p.resource(t))
 			return
 		}
@@ -133,7 +133,7 @@ func (p *Phones) send(w http.ResponseWriter, r *http.Request) {
 	becomes := trouble.Events(StatusQueued, StatusSent, StatusDelivered)
 	code := failureCode(trouble)
 	t.Lost = lost(becomes)
-	if err := p.accept(t); err != nil {
+	if err := p.texts.Add(t); err != nil {
 		refuse(w, http.StatusInternalServerError, codeInternal, "the phone can't be written: "+err.Error())
 		return
 	}
