@@ -389,10 +389,9 @@ profiles:
 				id := w.Post(one)
 				w.PostAs(sourceCanonical, other)
 				// BambooHR's time of a delivery has no fractions of a second: what it
-				// says again within one is older than what the other said.
-				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
-				w.Post(one)
-				w.PostAs(sourceCanonical, other)
+				// says again within one would be older than what the other said.
+				w.PostLater(sourceBambooHR, one, time.Second)
+				w.PostLater(sourceCanonical, other, 2*time.Second)
 				w.Blocked(id, jml.ReasonFactsContradict)
 				w.must(nil, w.noLivePass())
 				w.Do("held", "approve", workflows.RefOf(id), "--reason", "asked HR")

@@ -166,6 +166,8 @@ func TestKillAtApproval(t *testing.T) {
 				}
 				return err
 			})
+			// Between the line in the audit and Temporal's word nothing shows that
+			// could be waited for: the kill is to fall at several points of it.
 			time.Sleep(after)
 			w.Kill()
 			w.Run()

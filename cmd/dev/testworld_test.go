@@ -227,13 +227,19 @@ func (w *testWorld) Post(r record) (id string) {
 // PostAs is Post as a source of choice.
 func (w *testWorld) PostAs(source string, r record) (id string) {
 	w.t.Helper()
+	return w.PostLater(source, r, 0)
+}
+
+// PostLater is PostAs by a source whose clock is so far ahead.
+func (w *testWorld) PostLater(source string, r record, ahead time.Duration) (id string) {
+	w.t.Helper()
 	var (
 		status int
 		answer string
 		err    error
 	)
 	w.Eventually(20*time.Second, "the post is taken", func() error {
-		status, answer, err = w.HR().Post(w.t.Context(), source, r, time.Now())
+		status, answer, err = w.HR().Post(w.t.Context(), source, r, time.Now().Add(ahead))
 		if status == http.StatusServiceUnavailable {
 			return errors.New(answer) // an HR system repeats it
 		}

@@ -93,6 +93,9 @@ func (s *Service) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		// Shutdown waits for what is being kept; Close cuts off who will not go.
+		if len(s.servers) == 0 { // it never served
+			s.closeErr = errors.Join(s.apiSide.Close(), s.pageSide.Close())
+		}
 		for _, server := range s.servers {
 			if server.Shutdown(ctx) != nil {
 				s.closeErr = errors.Join(s.closeErr, server.Close())

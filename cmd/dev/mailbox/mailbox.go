@@ -108,12 +108,6 @@ func Start(cfg Config) (*Mailbox, error) {
 	}
 	b := &Mailbox{cfg: cfg}
 	var err error
-	if b.eventKey, err = keptEventKey(cfg.Dir); err != nil {
-		return nil, fmt.Errorf("mailbox, key of events: %w", err)
-	}
-	if err := b.writeEventKey(); err != nil {
-		return nil, fmt.Errorf("mailbox, key of events: %w", err)
-	}
 	b.mails, err = local.OpenInbox[Mail](local.Sealed{Path: filepath.Join(cfg.Dir, "mailbox.sealed"), Label: "dev/mailbox", Keys: cfg.Keys})
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: %w", err)
@@ -121,6 +115,12 @@ func Start(cfg Config) (*Mailbox, error) {
 	b.Service, err = local.NewService(local.ServiceConfig{Name: "mailbox", Dir: cfg.Dir, APIAddr: cfg.APIAddr, PageAddr: cfg.PageAddr})
 	if err != nil {
 		return nil, err
+	}
+	if b.eventKey, err = keptEventKey(cfg.Dir); err == nil {
+		err = b.writeEventKey()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mailbox, key of events: %w", err), b.Close())
 	}
 	b.faults.Closing = b.Context().Done()
 	b.Serve(b.apiHandler(), b.pageHandler())
