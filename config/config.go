@@ -26,10 +26,12 @@ type Config struct {
 	Calendars    []Calendar            `mapstructure:"calendars"`
 	// Verifications are the ways in which a caller may be verified before
 	// somebody starts a recovery or a staging, by the words operators use.
-	Verifications []string `mapstructure:"verifications"`
-	Refs          Refs     `mapstructure:"refs"`
-	Ledger        Ledger   `mapstructure:"ledger"`
-	Audit         Audit    `mapstructure:"audit"`
+	Verifications []string  `mapstructure:"verifications"`
+	Refs          Refs      `mapstructure:"refs"`
+	Ledger        Ledger    `mapstructure:"ledger"`
+	Audit         Audit     `mapstructure:"audit"`
+	Ops           Ops       `mapstructure:"ops"`
+	Telemetry     Telemetry `mapstructure:"telemetry"`
 }
 
 // Temporal says where Temporal is and how payloads are encrypted.
@@ -357,9 +359,58 @@ type Ledger struct {
 	URLFile string     `mapstructure:"url_file" file:"secret"` // postgres: holds postgres://user:password@host/name
 }
 
-// Audit says where the audit goes.
+// Audit says what becomes of the rows of the ledger's chain.
 type Audit struct {
+	// File is the stream for a SIEM: every row as a JSON line, once it is in the
+	// ledger.
 	File string `mapstructure:"file" file:"output"`
+	// KeyFile holds the Ed25519 key (PKCS #8, PEM) that signs heads of the chain.
+	KeyFile string `mapstructure:"key_file" file:"secret"`
+	// ExportFolder is where the rows of each day and a signed head go.
+	ExportFolder string `mapstructure:"export_folder"`
+}
+
+// Ops is the console and the API for operators. Without url there is neither.
+type Ops struct {
+	Listen string    `mapstructure:"listen"` // host:port
+	TLS    ServerTLS `mapstructure:"tls"`
+	// URL is what browsers call it: https://host, no path.
+	URL    string `mapstructure:"url"`
+	SignIn SignIn `mapstructure:"sign_in"`
+	// TemporalUI is where Temporal's own UI is, for links: https://host, with a
+	// path if it has one. Empty: no links.
+	TemporalUI string `mapstructure:"temporal_ui"`
+}
+
+// SignIn says who may use the console and the API, by OpenID Connect.
+type SignIn struct {
+	Issuer           string `mapstructure:"issuer"`    // of Entra: https://login.microsoftonline.com/TENANT/v2.0
+	ClientID         string `mapstructure:"client_id"` // of the app registration for operators
+	ClientSecretFile string `mapstructure:"client_secret_file" file:"secret"`
+	// Audience is what access tokens of machines are for; default client_id.
+	Audience string `mapstructure:"audience"`
+	CAFile   string `mapstructure:"ca_file" file:"public"`
+	// Groups gives roles to members of groups (object ids), besides app roles.
+	Groups map[string][]string `mapstructure:"groups"`
+	// Idle ends a session that is not used, Longest any.
+	Idle    time.Duration `mapstructure:"idle"`
+	Longest time.Duration `mapstructure:"longest"`
+}
+
+// Telemetry says where metrics, traces and health are told.
+type Telemetry struct {
+	// Listen serves /metrics, /livez, /readyz, /startupz and /statusz: host:port.
+	// Empty: nowhere.
+	Listen string `mapstructure:"listen"`
+	OTLP   OTLP   `mapstructure:"otlp"`
+}
+
+// OTLP says where metrics and traces are pushed, by OTLP over HTTP.
+type OTLP struct {
+	Endpoint string `mapstructure:"endpoint"` // https://host:port, no path; empty: nowhere
+	CAFile   string `mapstructure:"ca_file" file:"public"`
+	// HeadersFile holds a header per line, Name: value.
+	HeadersFile string `mapstructure:"headers_file" file:"secret"`
 }
 
 // Profile returns the profile called name; the zero Profile if there is none,

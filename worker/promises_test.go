@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -430,7 +431,8 @@ func (w *world) reachable(at time.Time) bool {
 // account tells a life for whoever looks into it.
 func (w *world) account(r workflows.JourneyResult) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "stages %v\nresult %+v\n", w.steps, r)
+	result, _ := json.Marshal(r) // %+v would name addresses of memory
+	fmt.Fprintf(&b, "stages %v\nresult %s\n", w.steps, result)
 	for _, l := range w.audit.lines {
 		fmt.Fprintf(&b, "%s audit %s %s %s %s %s %s\n", l.Time.Format("01-02 15:04:05"), l.Event, l.MethodID, l.Outcome, l.Reason, l.Actor, l.Detail)
 	}

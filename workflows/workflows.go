@@ -104,12 +104,19 @@ const (
 )
 
 // Search attributes. They are stored in clear by Temporal and so carry no
-// personal data. All are keywords but Starts.
+// personal data. All are keywords but where a type is named. Those of a pass
+// (workflow type Pass) are Stage, Source, Channel, Expires and Changed.
 const (
-	AttributeStage  = "FirstpassStage"  // a Stage
-	AttributeSource = "FirstpassSource" // name of the HR source
-	AttributeReason = "FirstpassReason" // a jml.BlockReason while blocked, else empty
-	AttributeStarts = "FirstpassStarts" // datetime: the start instant
+	AttributeStage   = "FirstpassStage"       // a jml.Stage, of a journey or of a pass
+	AttributeSource  = "FirstpassSource"      // name of the HR source
+	AttributeReason  = "FirstpassReason"      // a jml.BlockReason while blocked, else empty
+	AttributeStarts  = "FirstpassStarts"      // datetime: the start instant
+	AttributeKind    = "FirstpassKind"        // a jml.Kind
+	AttributeSite    = "FirstpassSite"        // as HR calls the place
+	AttributeChannel = "FirstpassChannel"     // by which pass or link went last
+	AttributeExpires = "FirstpassExpires"     // datetime: end of the live pass
+	AttributeNeeds   = "FirstpassNeedsAction" // bool: nothing happens until somebody does something
+	AttributeChanged = "FirstpassChanged"     // datetime: when Stage or Reason became what they are
 )
 
 // Decision is an approver's word.
@@ -206,6 +213,11 @@ type JourneyView struct {
 	Outdated   int           `json:"outdated,omitempty"`   // snapshots dropped as older or the same
 	Reissues   int           `json:"reissues,omitempty"`   // passes asked for beyond the first
 	FirstSeen  time.Time     `json:"first_seen"`
+	// Version counts what has changed; Word.Version is compared with it.
+	Version  int          `json:"version,omitempty"`
+	Held     *Word        `json:"held,omitempty"`     // an operator's hold
+	Override *MoveRequest `json:"override,omitempty"` // of HR's start
+	Linked   string       `json:"linked,omitempty"`   // object id that an operator linked
 }
 
 // PassInput starts a pass: issue, hand over, watch, revoke.

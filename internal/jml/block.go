@@ -40,6 +40,8 @@ const (
 	ReasonUsedUp                BlockReason = "usedUp"
 	ReasonUsedByLeaver          BlockReason = "usedByLeaver"
 	ReasonRemovalDenied         BlockReason = "removalDenied"
+	ReasonHeld                  BlockReason = "held"
+	ReasonHalted                BlockReason = "halted"
 	ReasonInternal              BlockReason = "internal"
 )
 
@@ -53,7 +55,7 @@ func Reasons() []BlockReason {
 		ReasonContactHeld, ReasonVanished,
 		ReasonUndeliverable, ReasonPickupLocked, ReasonRepudiated, ReasonReissueCap,
 		ReasonProfileMissing, ReasonProfileAmbiguous, ReasonFactsContradict, ReasonLateHire, ReasonUserReplaced,
-		ReasonUsedUp, ReasonUsedByLeaver, ReasonRemovalDenied, ReasonInternal,
+		ReasonUsedUp, ReasonUsedByLeaver, ReasonRemovalDenied, ReasonHeld, ReasonHalted, ReasonInternal,
 	}
 }
 
@@ -170,6 +172,10 @@ func advice(r BlockReason) string {
 		return "The hire was called off or the employee left after the pass had been used: somebody signed in with it. Look at the sign-ins and methods of this user, and disable the account if it is not."
 	case ReasonRemovalDenied:
 		return "Entra does not let Firstpass remove a method. Grant the permission that firstpass check names, or remove it by hand; Firstpass goes on by itself."
+	case ReasonHeld:
+		return "An operator holds this journey: nothing is issued. When the reason for it is gone: firstpass resume REF."
+	case ReasonHalted:
+		return "Nobody gets a new pass: the kill switch is on. firstpass halt --status tells who threw it and why; firstpass halt --lift lets everybody go on."
 	case ReasonPassLost:
 		return "The workflow that owned the pass ended before it was done; the pass has been revoked. Nothing to do: a new one is issued."
 	case ReasonUnknownRefusal:

@@ -1,0 +1,54 @@
+package workflows
+
+import (
+	"time"
+
+	"firstpass.internal/internal/jml"
+)
+
+// Updates by which an operator steers a journey that goes on. UpdateResend goes
+// to the pass, the others to the journey.
+const (
+	UpdateHold   = "hold"   // HoldRequest in, Answer out
+	UpdateMove   = "move"   // MoveRequest in, Answer out
+	UpdateLink   = "link"   // LinkRequest in, Answer out
+	UpdateResend = "resend" // ResendRequest in, Answer out
+)
+
+// Word is who says something, why, and what they saw when they said it.
+type Word struct {
+	Actor  string `json:"actor"`
+	Reason string `json:"reason"`
+	// Version is JourneyView.Version as the operator saw it: if the journey has
+	// changed since, the word is refused. 0: whatever it is.
+	Version int `json:"version,omitempty"`
+}
+
+// HoldRequest stops a journey from getting a pass, or lets it go on. A pass that
+// is out already stays.
+type HoldRequest struct {
+	Word
+	Hold bool `json:"hold"`
+}
+
+// MoveRequest gives a journey another start than HR's.
+type MoveRequest struct {
+	Word
+	Date jml.Date  `json:"date"`
+	Hour jml.Clock `json:"hour,omitzero"` // zero: the profile's
+	// Until is when HR's start counts again; zero: when HR says another one.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// LinkRequest names the Entra user of an employee whom no rule finds.
+type LinkRequest struct {
+	Word
+	UserID string `json:"user_id"` // object id
+}
+
+// ResendRequest sends the invitation again: link and code, never a passcode.
+type ResendRequest struct {
+	Word
+	// Channel is the one to use, of the profile's routes; empty: the first.
+	Channel string `json:"channel,omitempty"`
+}
