@@ -1,24 +1,22 @@
-// Package audit writes down what Firstpass does to whom, before it does it.
+// Package audit says what is written down of what Firstpass does to whom: the
+// entries, the rows of the chain that they become, the signed heads of that
+// chain, and what the rows prove of each pass.
 //
-// The audit is an append-only file of JSON lines. It holds opaque references,
-// ids and reasons; nothing personal and no passcode.
+// A row holds opaque references, ids and words of the program. Who did
+// something and why is personal: it stands beside the row, which holds only its
+// salted hash, so that it can be erased and the chain stays valid.
 package audit
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"firstpass.internal/internal/audit/lines"
 )
 
 // Event names what is about to happen or has happened. The words are part of
-// the file's format.
+// the format of rows.
 type Event string
 
 // The events. Those in the present tense are written before an act.
@@ -45,20 +43,34 @@ const (
 	EventFactsRejected     Event = "facts.rejected"     // or what was in force before
 	EventBrakeReleased     Event = "brake.released"     // a source may change more than its brake allows, once
 	EventQuarantineDropped Event = "quarantine.dropped" // a record is about to be forgotten
+
+	EventPassListed     Event = "pass.listed"     // the tenant still lists a pass whose deletion it took
+	EventLedgerOpened   Event = "ledger.opened"   // row 0 of a chain
+	EventPersonalErased Event = "personal.erased" // what was personal in earlier rows is gone
 )
 
-// Entry is one line of the audit. Everything but Time and Event may be empty.
+// Listed is the Outcome of a pass.revoke whose pass the tenant has just listed.
+const Listed = "listed"
+
+// Entry is what is written down of one act. Everything but Time and Event may be
+// empty.
 type Entry struct {
 	Time      time.Time `json:"time"`
 	Event     Event     `json:"event"`
 	Ref       string    `json:"ref,omitempty"`        // of the journey
 	UserID    string    `json:"user_id,omitempty"`    // Entra object id
 	MethodID  string    `json:"method_id,omitempty"`  // of the pass
-	RequestID string    `json:"request_id,omitempty"` // Graph's or the channel's
+	RequestID string    `json:"request_id,omitempty"` // Graph's or the channel's; of pass.gone, that of the look
 	Outcome   string    `json:"outcome,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Actor     string    `json:"actor,omitempty"` // operator, or empty for Firstpass itself
-	Detail    string    `json:"detail,omitempty"`
+	Reason    string    `json:"reason,omitempty"` // personal, as people type it
+	Actor     string    `json:"actor,omitempty"`  // operator, or empty for Firstpass itself; personal
+	Detail    string    `json:"detail,omitempty"` // personal, as people type it
+
+	// For receipts.
+	UsableFrom      time.Time `json:"usable_from,omitzero"`        // pass.issued: when the pass begins to work
+	UsableUntil     time.Time `json:"usable_until,omitzero"`       // pass.issued: when it ends by itself
+	Used            string    `json:"used,omitempty"`              // pass.revoke: "used" or "none"; empty: not known
+	DeleteRequestID string    `json:"delete_request_id,omitempty"` // pass.gone: Graph's, of the deletion
 }
 
 // maxField bounds a field, in bytes. The longest we write ourselves are a
@@ -68,53 +80,21 @@ const maxField = 512
 // cut marks a field that was too long.
 const cut = "…[cut]"
 
-// File is an audit file. It is safe for concurrent use, and several processes
-// may append to one path.
-type File struct {
-	lines *lines.File
-}
-
-// Open opens the audit at path, or makes it, mode 0600. A line that a crash
-// left torn is ended, never overwritten.
-func Open(path string) (*File, error) {
-	l, err := lines.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	return &File{l}, nil
-}
-
-// Close closes the file; later appends fail.
-func (f *File) Close() error { return f.lines.Close() }
-
-// Append writes e and returns once it is on disk. Callers act only after nil:
-// whatever the error, the line may be missing.
+// Cleaned returns e as it goes into a row.
 //
 // Control characters in fields become spaces and long fields are cut, with a
 // mark, rather than refused: a strange reply of some other system must not keep
-// a pass from being revoked.
-func (f *File) Append(ctx context.Context, e Entry) error {
-	// Looked at before the write only: giving up on a sync half done would
-	// leave the caller not knowing.
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
+// a pass from being revoked. It fails if e has no event or no time.
+func (e Entry) Cleaned() (Entry, error) {
 	if e.Event == "" || e.Time.IsZero() {
-		return errors.New("audit: an entry needs an event and a time")
+		return e, errors.New("audit: an entry needs an event and a time")
 	}
-	e.Time = e.Time.UTC()
+	e.Time, e.UsableFrom, e.UsableUntil = e.Time.UTC(), e.UsableFrom.UTC(), e.UsableUntil.UTC()
 	e.Event = Event(clean(string(e.Event)))
-	for _, s := range []*string{&e.Ref, &e.UserID, &e.MethodID, &e.RequestID, &e.Outcome, &e.Reason, &e.Actor, &e.Detail} {
+	for _, s := range []*string{&e.Ref, &e.UserID, &e.MethodID, &e.RequestID, &e.Outcome, &e.Reason, &e.Actor, &e.Detail, &e.Used, &e.DeleteRequestID} {
 		*s = clean(*s)
 	}
-	line, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	if err := f.lines.Append(line); err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	return nil
+	return e, nil
 }
 
 // clean makes s fit for one line in a terminal or a log viewer. Direction marks

@@ -59,18 +59,28 @@ func (c change) add(other change) {
 	}
 }
 
+// joined is all changes written one after the other.
+func joined(list []change) change {
+	all := newChange()
+	for _, c := range list {
+		all.add(c)
+	}
+	return all
+}
+
 // call is a change that somebody waits for.
-type call struct {
+type call[T any] struct {
 	ctx    context.Context
-	change change
+	change T
 	done   chan error
 }
 
 // group commits the changes of many callers in few transactions: while one
 // commits, the next calls gather.
-type group struct {
-	commit func(context.Context, change) error
-	queue  chan *call
+type group[T any] struct {
+	join   func([]T) T
+	commit func(context.Context, T) error
+	queue  chan *call[T]
 	ended  chan struct{}
 
 	mu     sync.RWMutex
@@ -79,16 +89,16 @@ type group struct {
 	transactions atomic.Int64 // begun so far; tests look at it
 }
 
-func newGroup(commit func(context.Context, change) error) *group {
-	g := &group{commit: commit, queue: make(chan *call, groupQueue), ended: make(chan struct{})}
+func newGroup[T any](join func([]T) T, commit func(context.Context, T) error) *group[T] {
+	g := &group[T]{join: join, commit: commit, queue: make(chan *call[T], groupQueue), ended: make(chan struct{})}
 	go g.run()
 	return g
 }
 
 // write returns once c is committed, or with ctx's error if that is done first;
 // c may then be written or not.
-func (g *group) write(ctx context.Context, c change) error {
-	call := &call{ctx, c, make(chan error, 1)}
+func (g *group[T]) write(ctx context.Context, c T) error {
+	call := &call[T]{ctx, c, make(chan error, 1)}
 	if err := g.enqueue(call); err != nil {
 		return err
 	}
@@ -100,7 +110,7 @@ func (g *group) write(ctx context.Context, c change) error {
 	}
 }
 
-func (g *group) enqueue(c *call) error {
+func (g *group[T]) enqueue(c *call[T]) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.closed {
@@ -115,7 +125,7 @@ func (g *group) enqueue(c *call) error {
 }
 
 // close returns once everything that was queued is answered.
-func (g *group) close() {
+func (g *group[T]) close() {
 	g.mu.Lock()
 	if !g.closed {
 		g.closed = true
@@ -125,16 +135,16 @@ func (g *group) close() {
 	<-g.ended
 }
 
-func (g *group) run() {
+func (g *group[T]) run() {
 	defer close(g.ended)
 	for first := range g.queue {
-		g.serve(append([]*call{first}, g.waiting()...))
+		g.serve(append([]*call[T]{first}, g.waiting()...))
 	}
 }
 
 // waiting takes the calls that have come meanwhile.
-func (g *group) waiting() []*call {
-	var calls []*call
+func (g *group[T]) waiting() []*call[T] {
+	var calls []*call[T]
 	for len(calls) < groupCalls-1 {
 		select {
 		case c, ok := <-g.queue:
@@ -152,20 +162,22 @@ func (g *group) waiting() []*call {
 // serve commits calls together. If the database refuses a row, each call is
 // tried alone, so that one bad row fails one caller; a database that is away
 // or busy is away for all.
-func (g *group) serve(calls []*call) {
-	calls = slices.DeleteFunc(calls, func(c *call) bool { return c.ctx.Err() != nil })
+func (g *group[T]) serve(calls []*call[T]) {
+	calls = slices.DeleteFunc(calls, func(c *call[T]) bool { return c.ctx.Err() != nil })
 	if len(calls) == 0 {
 		return
 	}
-	all := newChange()
-	for _, c := range calls {
-		all.add(c.change)
+	all := make([]T, len(calls))
+	for i, c := range calls {
+		all[i] = c.change
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), groupTime)
 	defer cancel()
-	err := g.commit(ctx, all)
+	g.transactions.Add(1)
+	err := g.commit(ctx, g.join(all))
 	for _, c := range calls {
 		if len(calls) > 1 && errors.Is(err, errRefused) {
+			g.transactions.Add(1)
 			c.done <- g.commit(ctx, c.change)
 			continue
 		}
@@ -183,7 +195,6 @@ func (r refused) Is(target error) bool { return target == errRefused }
 
 // commit writes c in one transaction.
 func (l *Ledger) commit(ctx context.Context, c change) error {
-	l.group.transactions.Add(1)
 	return l.fast.run(ctx, func(tx *sql.Tx) error {
 		err := writeEmployees(ctx, tx, c.employees)
 		if err == nil {

@@ -19,6 +19,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,10 @@ type Ledger struct {
 	read    *sql.DB
 	durable writer // returns once the commit is on disk
 	fast    writer // a power cut may take the last moments; a crash of the process takes nothing
-	group   *group
+	group   *group[change]
+	rows    *group[[]pending] // of the audit
+	chain   chain
+	driver  string
 	sealer  Sealer
 	now     func() time.Time
 }
@@ -79,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if cfg.Sealer == nil {
 		return nil, errors.New("ledger: want a sealer")
 	}
-	l := &Ledger{sealer: cfg.Sealer, now: cfg.Now}
+	l := &Ledger{sealer: cfg.Sealer, now: cfg.Now, driver: cfg.Driver}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -95,8 +99,12 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.closePools())
 	}
-	l.group = newGroup(l.commit)
-	if err := l.Ping(ctx); err != nil {
+	l.group = newGroup(joined, l.commit)
+	l.rows = newGroup(func(list [][]pending) []pending { return slices.Concat(list...) }, l.commitRows)
+	if err = l.openChain(ctx); err == nil {
+		err = l.Ping(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -106,6 +114,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 // later fail. Closing twice does no harm.
 func (l *Ledger) Close() error {
 	l.group.close()
+	l.rows.close()
 	return l.closePools()
 }
 

@@ -344,13 +344,18 @@ func TestMovedRowsDoNotOpen(t *testing.T) {
 	})
 }
 
-func TestAKeyOfAnotherKindDoesNotOpen(t *testing.T) {
+// With another keyring nothing that is there could be read, and what is written
+// would be lost to everybody else.
+func TestAnotherKeyringDoesNotOpen(t *testing.T) {
 	w := sqliteWorld(t)
 	fill(t, w.open(), "a", canary)
 	w.cfg.Sealer = ring(t)
-	_, _, err := w.open().Employee(ctx, "hr", "a")
-	if err == nil || strings.Contains(err.Error(), canary) {
+	l, err := Open(ctx, w.cfg)
+	if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "check the keyring") {
 		t.Errorf("error = %v", err)
+	}
+	if err == nil {
+		l.Close()
 	}
 }
 

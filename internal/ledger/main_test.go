@@ -270,3 +270,13 @@ func filesUnder(t *testing.T, dir string) [][]byte {
 	}
 	return all
 }
+
+// database is the path of the URL.
+func (w *world) database() string {
+	w.Helper()
+	u, err := url.Parse(w.cfg.URL)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return u.Path
+}

@@ -160,7 +160,8 @@ func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
 		return fmt.Errorf("ledger: migrations: %w", err)
 	}
 	// A provider that is not verbose logs nothing.
-	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(appendOnly(dialect)))
 	if err != nil {
 		return fmt.Errorf("ledger: migrations: %w", err)
 	}

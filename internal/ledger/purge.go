@@ -9,13 +9,14 @@ import (
 type Before struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Asked time.Time }
 
 // Purged says how many records Purge removed.
-type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Asked, Links int }
+type Purged struct{ Quarantine, Deliveries, Counts, Files, Handshakes, Asked, Links, Sessions int }
 
 // purgeRows is how many rows a transaction of Purge removes: others may write
 // in between.
 const purgeRows = 1000
 
-// Purge removes what is older than before, and links that lapsed a month ago.
+// Purge removes what is older than before, links that lapsed a month ago, and
+// sessions that have ended.
 // After an error it says what it removed until then.
 func (l *Ledger) Purge(ctx context.Context, before Before) (Purged, error) {
 	var done Purged
@@ -31,6 +32,7 @@ func (l *Ledger) Purge(ctx context.Context, before Before) (Purged, error) {
 		{"handshakes", "source, id", "at", before.Handshakes, &done.Handshakes},
 		{"asked", "source, ref, kind, id", "at", before.Asked, &done.Asked},
 		{"links", "hash", "until", l.now().Add(-keepLapsed), &done.Links},
+		{"sessions", "hash", "until", l.now(), &done.Sessions},
 	} {
 		if p.before.IsZero() {
 			continue

@@ -1,5 +1,5 @@
 // Package lines appends whole lines to a file and returns once they are on
-// disk. The audit and the intake's quarantine are such files.
+// disk. The stream of the ledger's rows is such a file.
 package lines
 
 import (
@@ -53,16 +53,18 @@ func (l *File) Close() error {
 // maxMoves bounds how often one Append follows a file that is moved away.
 const maxMoves = 3
 
-// Append writes line and a line end, and returns once both are on disk. After
-// an error nothing may be taken for written, though part of it may be: the next
-// Append closes a torn line off, and a torn line is not JSON.
+// Append writes lines, each with a line end, and returns once all are on disk.
+// After an error nothing may be taken for written, though part of it may be: the
+// next Append closes a torn line off, and a torn line is not JSON.
 //
 // If the file was moved away or removed, Append goes on in a new one at the
-// same path. When that happens in the middle, the line may end up in both
+// same path. When that happens in the middle, the lines may end up in both
 // files: twice is better than in one that is gone.
-func (l *File) Append(line []byte) error {
-	if bytes.ContainsAny(line, "\r\n") {
-		return errors.New("a line must not hold a line end")
+func (l *File) Append(lines ...[]byte) error {
+	for _, line := range lines {
+		if bytes.ContainsAny(line, "\r\n") {
+			return errors.New("a line must not hold a line end")
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,7 +77,7 @@ func (l *File) Append(line []byte) error {
 				return err
 			}
 		}
-		if err := l.write(line); err != nil {
+		if err := l.write(lines); err != nil {
 			return fmt.Errorf("append: %w", err)
 		}
 		if l.inPlace() {
@@ -85,9 +87,9 @@ func (l *File) Append(line []byte) error {
 	return fmt.Errorf("append to %s: the file is moved away time and again", l.path)
 }
 
-// write appends line in one write, so that lines of other writers stay whole.
-func (l *File) write(line []byte) error {
-	buf := make([]byte, 0, len(line)+2)
+// write appends lines in one write, so that lines of other writers stay whole.
+func (l *File) write(lines [][]byte) error {
+	var buf []byte
 	torn, err := endsTorn(l.f)
 	if err != nil {
 		return err
@@ -97,7 +99,9 @@ func (l *File) write(line []byte) error {
 		// what it is, evidence, and gets a line end of its own.
 		buf = append(buf, '\n')
 	}
-	buf = append(append(buf, line...), '\n')
+	for _, line := range lines {
+		buf = append(append(buf, line...), '\n')
+	}
 	if _, err := l.f.Write(buf); err != nil {
 		return err
 	}
