@@ -73,6 +73,11 @@ type Auditor interface {
 	Append(context.Context, audit.Entry) error
 }
 
+// Halts tells whether the kill switch is on: nobody gets a pass.
+type Halts interface {
+	Halted(context.Context) (bool, error)
+}
+
 // Checkpoint is what one try of IssuePass leaves to the next.
 type Checkpoint struct {
 	// Minting is set before the pass is asked for: one may exist from then on.
@@ -95,7 +100,7 @@ type Checkpoints interface {
 	Keep(context.Context) (stop func())
 }
 
-// Config is what Activities needs. All fields but Desks are required.
+// Config is what Activities needs. All fields but Desks and Halts are required.
 type Config struct {
 	Directory   Directory
 	Sender      Sender
@@ -105,6 +110,7 @@ type Config struct {
 	Desks       map[string]jml.Addressee
 	Audit       Auditor
 	Checkpoints Checkpoints
+	Halts       Halts // nil: there is no switch, so it is never on
 	Now         func() time.Time
 	// Pause waits for d or until ctx ends. Tests pass one that does not wait.
 	Pause  func(ctx context.Context, d time.Duration)
@@ -120,6 +126,7 @@ type Activities struct {
 	desks    map[string]jml.Addressee
 	audit    Auditor
 	marks    Checkpoints
+	halts    Halts
 	now      func() time.Time
 	pause    func(context.Context, time.Duration)
 	log      *slog.Logger
@@ -131,12 +138,30 @@ var _ workflows.Activities = (*Activities)(nil)
 func New(cfg Config) (*Activities, error) {
 	if cfg.Directory == nil || cfg.Sender == nil || cfg.Invitations == nil || cfg.Profiles == nil || cfg.Audit == nil || cfg.Checkpoints == nil ||
 		cfg.Now == nil || cfg.Pause == nil || cfg.Logger == nil {
-		return nil, errors.New("activities: every field of Config but Desks is required; without an audit there is no pass")
+		return nil, errors.New("activities: every field of Config but Desks and Halts is required; without an audit there is no pass")
 	}
 	return &Activities{
-		dir: cfg.Directory, send: cfg.Sender, inv: cfg.Invitations, profiles: cfg.Profiles, desks: cfg.Desks, audit: cfg.Audit, marks: cfg.Checkpoints,
+		dir: cfg.Directory, send: cfg.Sender, inv: cfg.Invitations, profiles: cfg.Profiles, desks: cfg.Desks, audit: cfg.Audit, marks: cfg.Checkpoints, halts: cfg.Halts,
 		now: cfg.Now, pause: cfg.Pause, log: cfg.Logger,
 	}, nil
+}
+
+// halted returns an error while nobody is to get a pass: a block if the switch is
+// on, a fault that is tried again if it can't be read. Without knowing, nothing
+// is issued.
+func (a *Activities) halted(ctx context.Context) error {
+	if a.halts == nil {
+		return nil
+	}
+	on, err := a.halts.Halted(ctx)
+	switch {
+	case err != nil:
+		a.log.Error("the kill switch can't be read, so nothing is issued", "error", err)
+		return &jml.Fault{System: "ledger", Op: "read the kill switch", Kind: jml.FaultUnavailable, Reason: jml.ReasonAuditUnavailable}
+	case on:
+		return &blocked{jml.Blocked(jml.ReasonHalted, "")}
+	}
+	return nil
 }
 
 // record writes to the audit. Callers record before they act and give up if it

@@ -63,7 +63,11 @@ type world struct {
 	refuse map[string]*jml.Fault // by recipient: the channel refuses when it comes to sending
 
 	// loseReply makes Create do its work and report an unknown outcome.
-	loseReply  bool
+	loseReply bool
+	// The kill switch is on once so many steps were done; 0: never. deaf: it
+	// can't be read.
+	haltAt     int
+	deaf       error
 	refuseMail *jml.Fault
 	listLag    int // reads that don't show a new pass yet
 }
@@ -283,10 +287,14 @@ func (w *world) Save(_ context.Context, v activities.Checkpoint) error {
 	return nil
 }
 
+func (w *world) Halted(context.Context) (bool, error) {
+	return w.haltAt > 0 && w.steps >= w.haltAt-1, w.deaf
+}
+
 func (w *world) activities(t testing.TB) *activities.Activities {
 	t.Helper()
 	a, err := activities.New(activities.Config{
-		Directory: w, Sender: w, Invitations: w, Profiles: w, Audit: w, Checkpoints: w,
+		Directory: w, Sender: w, Invitations: w, Profiles: w, Audit: w, Checkpoints: w, Halts: w,
 		Desks:  map[string]jml.Addressee{"hq": {Mail: "hq@example.org"}},
 		Now:    func() time.Time { return w.clock },
 		Pause:  func(_ context.Context, d time.Duration) { w.clock = w.clock.Add(d) },

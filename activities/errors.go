@@ -18,12 +18,13 @@ func (b *blocked) Error() string { return b.block.String() }
 
 // toTemporal is the one place that turns an error into what Temporal sees. It
 // decides about retries, and nothing else does: the SDKs' own retries are off.
-func toTemporal(err error) error {
+// more is what the workflow needs to know beyond the block.
+func toTemporal(err error, more ...any) error {
 	if err == nil {
 		return nil
 	}
 	b, final, delay := judge(err)
-	return application(b, temporal.ApplicationErrorOptions{NonRetryable: final, NextRetryDelay: delay})
+	return application(b, temporal.ApplicationErrorOptions{NonRetryable: final, NextRetryDelay: delay}, more...)
 }
 
 // retryAlways is toTemporal for what must not be given up: even a refusal is
@@ -57,7 +58,7 @@ func judge(err error) (b *jml.Block, final bool, delay time.Duration) {
 	return jml.Blocked(jml.ReasonInternal, ""), false, 0
 }
 
-func application(b *jml.Block, o temporal.ApplicationErrorOptions) error {
-	o.Details = []any{*b}
+func application(b *jml.Block, o temporal.ApplicationErrorOptions, more ...any) error {
+	o.Details = append([]any{*b}, more...)
 	return temporal.NewApplicationErrorWithOptions(b.String(), workflows.ErrorType, o)
 }

@@ -37,6 +37,13 @@ import (
 // A pass on the user that is none of these is somebody else's. It is left
 // alone, and the journey is blocked until it is gone.
 //
+// The kill switch is asked before anything else, unless an earlier try has to be
+// cleared up after, and again right before the create call: one that is thrown in
+// between is in time. A try that it stops has made nothing, but an earlier try
+// may have: the workflow revokes whatever matches, as after any failure. Thrown
+// after the create call has left, it comes too late for this one pass, which is
+// live and shows as such.
+//
 // A worker that was frozen, not dead, may wake when another try is under way.
 // It fails at its next checkpoint, which Temporal refuses for an old try, and
 // destroys what it made.
@@ -45,16 +52,33 @@ func (a *Activities) IssuePass(ctx context.Context, in workflows.IssueInput) (wo
 	result, err := a.issue(ctx, in)
 	if err != nil {
 		a.log.Warn("issue failed", "ref", in.Ref, "error", err)
-		return workflows.IssueResult{}, toTemporal(err)
+		var out *gotOut
+		return workflows.IssueResult{}, toTemporal(err, workflows.IssueFailure{Seen: errors.As(err, &out)})
 	}
 	return result, nil
 }
 
-func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workflows.IssueResult, error) {
+// gotOut is an error after which a message with a passcode, or half of one, may
+// be in somebody's hands.
+type gotOut struct{ error }
+
+func (g *gotOut) Unwrap() error { return g.error }
+
+func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (result workflows.IssueResult, err error) {
 	var none workflows.IssueResult
 	last, err := a.marks.Load(ctx)
 	if err != nil {
 		return none, err
+	}
+	defer func() {
+		if err != nil && last.MethodID != "" {
+			err = &gotOut{err} // that of an earlier try
+		}
+	}()
+	if !last.Minting {
+		if err := a.halted(ctx); err != nil {
+			return none, err
+		}
 	}
 	// A pass that can't be delivered is worse than none, so the message is
 	// made ready before the pass is.
@@ -81,11 +105,14 @@ func (a *Activities) issue(ctx context.Context, in workflows.IssueInput) (workfl
 	if err := a.marks.Save(ctx, Checkpoint{Minting: true, MethodID: last.MethodID}); err != nil {
 		return none, err
 	}
+	if err := a.halted(ctx); err != nil {
+		return none, err
+	}
 	pass, code, err := a.dir.CreatePass(ctx, in.UserID, in.Request, a.now())
 	if err != nil {
 		return none, err
 	}
-	result, err := a.handOver(ctx, in, pass, code, way)
+	result, err = a.handOver(ctx, in, pass, code, way)
 	if err != nil {
 		// Nobody needs this pass any more. If this fails too, the next try or
 		// the workflow does it.
@@ -173,7 +200,11 @@ func (a *Activities) clear(ctx context.Context, in workflows.IssueInput, last Ch
 		default:
 			return nil, &blocked{jml.Blocked(jml.ReasonForeignPass, "usable until "+p.EndsAt().UTC().Format(time.RFC3339))}
 		}
-		if _, err := a.end(ctx, in.Ref, in.UserID, []string{p.MethodID}, "left by an earlier try or dead"); err != nil {
+		e := ending{ref: in.Ref, userID: in.UserID, ids: []string{p.MethodID}, reason: "left by an earlier try or dead", listed: true}
+		if p.Used() {
+			e.used = jml.UseYes
+		}
+		if _, err := a.end(ctx, e); err != nil {
 			return nil, err
 		}
 	}
@@ -184,7 +215,7 @@ func (a *Activities) clear(ctx context.Context, in workflows.IssueInput, last Ch
 // and CreatePass are the only places of the worker that hold it.
 func (a *Activities) handOver(ctx context.Context, in workflows.IssueInput, pass jml.Pass, code secret.Passcode, w way) (workflows.IssueResult, error) {
 	result := workflows.IssueResult{Pass: pass}
-	if err := a.record(ctx, audit.Entry{Event: audit.EventPassIssued, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: pass.RequestID}); err != nil {
+	if err := a.record(ctx, audit.Entry{Event: audit.EventPassIssued, Ref: in.Ref, UserID: in.UserID, MethodID: pass.MethodID, RequestID: pass.RequestID, UsableFrom: pass.UsableFrom(), UsableUntil: pass.EndsAt()}); err != nil {
 		return result, err
 	}
 	if pass.OutOfPolicy() {
@@ -215,6 +246,9 @@ func (a *Activities) handOver(ctx context.Context, in workflows.IssueInput, pass
 			p.notice.Replaces = p.notice.Replaces || w.replaces
 			receipt, err := a.give(ctx, p, codes[i])
 			if err != nil {
+				if i > 0 || !refused(err) {
+					err = &gotOut{err}
+				}
 				return result, err
 			}
 			if i == 0 {
@@ -251,7 +285,7 @@ func (a *Activities) give(ctx context.Context, p *part, code secret.Passcode) (j
 func (a *Activities) destroy(ctx context.Context, in workflows.IssueInput, methodID string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if _, err := a.end(ctx, in.Ref, in.UserID, []string{methodID}, "not handed over"); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := a.end(ctx, ending{ref: in.Ref, userID: in.UserID, ids: []string{methodID}, reason: "not handed over"}); err != nil && !errors.Is(err, context.Canceled) {
 		a.log.Warn("a pass that was not handed over could not be destroyed yet; the next try or the workflow does it",
 			"ref", in.Ref, "error", err)
 	}

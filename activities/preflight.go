@@ -16,7 +16,13 @@ import (
 // then stand twice in the audit.
 func (a *Activities) Preflight(ctx context.Context, in workflows.PreflightInput) (jml.Verdict, error) {
 	v, err := a.preflight(ctx, in)
-	var fault *jml.Fault
+	var (
+		fault *jml.Fault
+		stop  *blocked
+	)
+	if errors.As(err, &stop) {
+		v.Block, err = stop.block, nil
+	}
 	if errors.As(err, &fault) && !fault.Retryable() {
 		// A refusal or a user whom the authentication service does not know
 		// yet: something to wait for, not to retry at once.
@@ -31,6 +37,9 @@ func (a *Activities) Preflight(ctx context.Context, in workflows.PreflightInput)
 
 func (a *Activities) preflight(ctx context.Context, in workflows.PreflightInput) (jml.Verdict, error) {
 	var v jml.Verdict
+	if err := a.halted(ctx); err != nil {
+		return v, err
+	}
 	users, err := a.dir.FindUsers(ctx, in.Match)
 	if err != nil {
 		return v, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/graph/requests"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/workflows"
 )
@@ -33,7 +34,7 @@ func (a *Activities) revoke(ctx context.Context, in workflows.RevokeInput) (work
 		if err != nil {
 			return workflows.RevokeResult{}, err
 		}
-		result, err := a.end(ctx, in.Ref, in.UserID, []string{in.MethodID}, in.Reason)
+		result, err := a.end(ctx, ending{ref: in.Ref, userID: in.UserID, ids: []string{in.MethodID}, reason: in.Reason, used: use})
 		result.Use = use
 		return result, err
 	}
@@ -54,7 +55,7 @@ func (a *Activities) revoke(ctx context.Context, in workflows.RevokeInput) (work
 			}
 		}
 		if len(ids) > 0 {
-			return a.end(ctx, in.Ref, in.UserID, ids, in.Reason)
+			return a.end(ctx, ending{ref: in.Ref, userID: in.UserID, ids: ids, reason: in.Reason, listed: true})
 		}
 	}
 	return workflows.RevokeResult{GoneAt: a.now().UTC()}, nil
@@ -107,24 +108,45 @@ const (
 	readBackPause = 2 * time.Second
 )
 
+// ending is what passes end, and what is known of them for their receipts.
+type ending struct {
+	ref, userID string
+	ids         []string // of the passes
+	reason      string
+	used        jml.Use
+	listed      bool // the tenant has just listed them
+}
+
 // end announces, deletes, and reads back until the tenant no longer lists the
-// passes called ids.
-func (a *Activities) end(ctx context.Context, ref, userID string, ids []string, reason string) (workflows.RevokeResult, error) {
+// passes. What Graph was asked goes to the ledger with the request ids, so that
+// a receipt can be made of it.
+func (a *Activities) end(ctx context.Context, e ending) (workflows.RevokeResult, error) {
 	var none workflows.RevokeResult
-	for _, id := range ids {
-		if err := a.record(ctx, audit.Entry{Event: audit.EventPassRevoke, Ref: ref, UserID: userID, MethodID: id, Reason: reason}); err != nil {
-			return none, err
-		}
-		if err := a.dir.DeletePass(ctx, userID, id); err != nil {
-			return none, err
-		}
+	outcome := ""
+	if e.listed {
+		outcome = audit.Listed
 	}
+	deleted := map[string]string{}
+	for _, id := range e.ids {
+		if err := a.record(ctx, audit.Entry{Event: audit.EventPassRevoke, Ref: e.ref, UserID: e.userID, MethodID: id, Reason: e.reason, Outcome: outcome, Used: string(e.used)}); err != nil {
+			return none, err
+		}
+		asking, request := requests.Collect(ctx)
+		if err := a.dir.DeletePass(asking, e.userID, id); err != nil {
+			return none, err
+		}
+		deleted[id] = request.Last()
+	}
+	var still []string
+	var look string
 	missing := 0
 	for try := range readBacks {
 		if try > 0 {
 			a.pause(ctx, readBackPause)
 		}
-		listed, err := a.dir.Passes(ctx, userID)
+		asking, request := requests.Collect(ctx)
+		listed, err := a.dir.Passes(asking, e.userID)
+		look = request.Last()
 		if notFound(err) {
 			// The user is gone and his passes with him; or one replica does
 			// not know him yet. Only every read in a row tells the first.
@@ -136,16 +158,27 @@ func (a *Activities) end(ctx context.Context, ref, userID string, ids []string, 
 		if err != nil {
 			return none, err
 		}
-		if slices.ContainsFunc(listed, func(p jml.Pass) bool { return slices.Contains(ids, p.MethodID) }) {
+		still = nil
+		for _, p := range listed {
+			if slices.Contains(e.ids, p.MethodID) {
+				still = append(still, p.MethodID)
+			}
+		}
+		if len(still) > 0 {
 			continue
 		}
-		result := workflows.RevokeResult{MethodIDs: ids, GoneAt: a.now().UTC()}
-		for _, id := range ids {
-			if err := a.record(ctx, audit.Entry{Event: audit.EventPassGone, Ref: ref, UserID: userID, MethodID: id}); err != nil {
+		result := workflows.RevokeResult{MethodIDs: e.ids, GoneAt: a.now().UTC()}
+		for _, id := range e.ids {
+			if err := a.record(ctx, audit.Entry{Event: audit.EventPassGone, Ref: e.ref, UserID: e.userID, MethodID: id, RequestID: look, DeleteRequestID: deleted[id]}); err != nil {
 				return none, err
 			}
 		}
 		return result, nil
+	}
+	for _, id := range still {
+		if err := a.record(ctx, audit.Entry{Event: audit.EventPassListed, Ref: e.ref, UserID: e.userID, MethodID: id, RequestID: look}); err != nil {
+			return none, err
+		}
 	}
 	return none, &jml.Fault{System: "graph", Op: "read back a deleted pass: still listed", Kind: jml.FaultConflict}
 }

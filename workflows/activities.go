@@ -124,6 +124,11 @@ type IssueResult struct {
 	Sealed []byte `json:"sealed,omitempty"`
 }
 
+// IssueFailure is told with the block when IssuePass gives up.
+type IssueFailure struct {
+	Seen bool `json:"seen,omitempty"` // a message with the passcode may have got out all the same
+}
+
 // MessageInput is a message to send.
 type MessageInput struct {
 	Ref    string `json:"ref"`
@@ -185,6 +190,12 @@ const (
 	StepRefused      Step = "journey.refused"   //
 	StepProfile      Step = "journey.profile"   // another profile from now on
 	StepUsedUp       Step = "pass.usedUp"       // used or expired, with nothing registered
+	StepHeld         Step = "journey.held"      // an operator lets nothing be issued
+	StepResumed      Step = "journey.resumed"   // or lets it go on
+	StepMoved        Step = "journey.moved"     // another start than HR's
+	StepLinked       Step = "journey.linked"    // to a user whom HR's match does not find
+	StepByHand       Step = "journey.attested"  // registered, as an operator saw: the proof is the detail
+	StepResent       Step = "invitation.resent" // link and code again
 )
 
 // StepResult is empty; it leaves room.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ func (j *journey) listen(ctx workflow.Context) error {
 		}),
 		update(ctx, UpdateReissue, j.mayReissue, j.onReissue),
 		update(ctx, UpdateDecide, j.mayDecide, j.onDecide),
+		update(ctx, UpdateHold, j.mayHold, j.onHold),
+		update(ctx, UpdateMove, j.mayMove, j.onMove),
+		update(ctx, UpdateLink, j.mayLink, j.onLink),
 	)
 	if err != nil {
 		return err
@@ -59,43 +63,62 @@ func (j *journey) learn(ctx workflow.Context, f Facts) {
 		return
 	}
 	if j.informed && f.ContactChanged(j.s.Facts) {
-		j.contactAt, j.skip = workflow.Now(ctx), 0
+		j.contactAt, j.skip, j.channel = workflow.Now(ctx), 0, ""
 		if j.s.Barred != nil && j.s.Barred.Reason == jml.ReasonUndeliverable {
 			j.s.Barred = nil // another address, another try
 		}
 	}
-	if a := j.s.Approval; j.informed && f.UserMatch() != j.s.Facts.UserMatch() && (a.Decided.IsZero() || a.Approved) {
-		j.s.Approval = jml.Approval{} // it was for another user
+	if j.informed && f.UserMatch() != j.s.Facts.UserMatch() {
+		j.s.Linked = "" // HR's newer word
+		j.forUser()
+	}
+	if j.informed && j.s.MovesStart(f.Snapshot) {
+		j.s.Override, j.override = nil, nil
 	}
 	if f.Choice != nil && !j.s.Kind.Asked() {
 		j.chosen = f.Choice // what was asked for, and approved, keeps its rules
 	}
 	j.s.Facts, j.informed = f.Snapshot, true
-	j.heard++
+	j.news()
 }
 
 func (j *journey) mayStop(req jml.Stop) error {
 	switch {
 	case req.Outcome != jml.StageCancelled && req.Outcome != jml.StageRevoked && req.Outcome != jml.StageCompleted:
 		return errors.New("the outcome must be cancelled or revoked; of a staging, also completed")
-	case req.Outcome == jml.StageCompleted && j.s.Kind != jml.KindStaging:
-		return errors.New("only a staging is completed by somebody's word; cancel this journey instead")
+	case req.Outcome == jml.StageCompleted && j.s.Kind != jml.KindStaging && req.Proof == "":
+		return errors.New("only a staging is completed by somebody's word alone: say what proof you saw that a method is registered, or cancel this journey")
+	case req.Outcome != jml.StageCompleted && req.Proof != "":
+		return errors.New("a proof belongs to the outcome completed; give the reason as reason")
 	case req.Actor == "" || req.Reason == "":
-		return errors.New("actor and reason are needed: both go to the audit")
+		return errUnsigned
 	case j.result != nil || j.s.Stop != nil:
-		return errors.New("this journey is ending already")
+		return errEnding
+	case req.Proof != "" && j.saying:
+		return errSaying
 	case req.Outcome == jml.StageRevoked && j.pass == nil:
 		return errors.New("there is no pass to revoke; cancel the journey to keep it from getting one")
-	case req.Outcome == jml.StageCompleted && j.pass == nil:
+	case req.Outcome == jml.StageCompleted && j.pass == nil && req.Proof == "":
 		return errors.New("no pass is out, so nobody can have set up the device; cancel the staging instead")
 	}
-	return nil
+	return unchanged(j.version, req.Version)
 }
 
 // onStop answers when the journey has ended, so that the operator who asked sees
 // the pass proved gone, or that it is not yet.
 func (j *journey) onStop(ctx workflow.Context, req jml.Stop) (JourneyResult, error) {
-	j.s.Stop = &req
+	if req.Proof != "" {
+		j.saying = true
+		err := j.step(ctx, StepByHand, req.Actor, req.Reason, req.Proof)
+		j.saying = false
+		if err != nil {
+			return JourneyResult{}, err
+		}
+	}
+	if j.s.Stop == nil { // or somebody cancelled it meanwhile: that stands
+		j.s.Stop = &req
+		j.version++
+	}
 	if err := workflow.Await(ctx, func() bool { return j.result != nil }); err != nil {
 		return JourneyResult{}, err
 	}
@@ -121,7 +144,7 @@ func (j *journey) mayDecide(ctx workflow.Context, d Decision) error {
 	case r != nil && (strings.EqualFold(r.Actor, d.Actor) || strings.EqualFold(r.Technician.UPN, d.Actor)):
 		return errors.New("who asks for a pass, or gets it, can't approve it: have somebody else decide")
 	}
-	return nil
+	return unchanged(j.version, d.Version)
 }
 
 // onDecide decides before it waits for the audit: of two at once, the second is
@@ -129,6 +152,7 @@ func (j *journey) mayDecide(ctx workflow.Context, d Decision) error {
 func (j *journey) onDecide(ctx workflow.Context, d Decision) (Answer, error) {
 	a := &j.s.Approval
 	a.Decided, a.Approved, a.By, a.Reason = workflow.Now(ctx), d.Approve, d.Actor, d.Reason
+	j.version++
 	step := StepApproved
 	if !d.Approve {
 		step = StepRefused
@@ -137,7 +161,7 @@ func (j *journey) onDecide(ctx workflow.Context, d Decision) (Answer, error) {
 		return Answer{}, err
 	}
 	j.heard++
-	return Answer{Done: true}, nil
+	return Answer{Done: true, Version: j.version}, nil
 }
 
 // step writes to the audit what somebody did, in a context of its own: a
@@ -162,9 +186,9 @@ func (j *journey) mayReissue(ctx workflow.Context, req ReissueRequest) error {
 	rested := j.contactAt.Add(contactRest)
 	switch {
 	case req.Actor == "" || req.Reason == "":
-		return errors.New("actor and reason are needed: both go to the audit")
+		return errUnsigned
 	case j.result != nil || j.ending(ctx):
-		return errors.New("this journey is ending already")
+		return errEnding
 	case j.renewing && j.pass != nil:
 		return errors.New("another pass is on its way already: somebody asked a moment ago")
 	case j.pass == nil && j.s.Barred == nil:
@@ -174,7 +198,20 @@ func (j *journey) mayReissue(ctx workflow.Context, req ReissueRequest) error {
 	case !j.contactAt.IsZero() && workflow.Now(ctx).Before(rested):
 		return errors.New("HR changed the private address or number less than a day ago; a pass is never reissued together with that. Ask again after " + rested.UTC().Format(time.RFC3339))
 	}
-	return nil
+	if err := unchanged(j.version, req.Version); err != nil {
+		return err
+	}
+	return offered(req.Channel, j.passRoutes())
+}
+
+// passRoutes are those that a pass can go by: with its passcode, or with link and
+// code.
+func (j *journey) passRoutes() []jml.Route {
+	p := j.s.Profile
+	if p.Mode == jml.ModePickup {
+		return slices.Concat(p.LinkTo, p.CodeTo)
+	}
+	return p.PassRoutes()
 }
 
 // onReissue answers when it is in the audit; the pass there is ends, and
@@ -182,15 +219,23 @@ func (j *journey) mayReissue(ctx workflow.Context, req ReissueRequest) error {
 func (j *journey) onReissue(ctx workflow.Context, req ReissueRequest) (Answer, error) {
 	j.reissues++
 	j.renewing = true
-	if err := j.step(ctx, StepReissue, req.Actor, req.Reason, ""); err != nil {
+	j.version++
+	detail := ""
+	if req.Channel != "" {
+		detail = "by " + req.Channel
+	}
+	if err := j.step(ctx, StepReissue, req.Actor, req.Reason, detail); err != nil {
 		return Answer{}, err
 	}
-	j.s.Barred, j.skip = nil, 0
+	j.s.Barred, j.skip, j.channel = nil, 0, req.Channel
+	if i := slices.IndexFunc(j.passRoutes(), func(r jml.Route) bool { return r.Channel == req.Channel }); i > 0 && j.s.Profile.Mode != jml.ModePickup {
+		j.skip = i // those before it are not wanted
+	}
 	if j.s.Pass != nil {
 		j.s.Pass.Again = true
 	}
 	j.heard++
-	return Answer{Done: true}, nil
+	return Answer{Done: true, Version: j.version}, nil
 }
 
 // ending reports whether somebody wants the journey to end.
@@ -204,6 +249,7 @@ func (j *journey) view() (JourneyView, error) {
 		Stage: j.stage, Facts: j.s.Facts, User: j.user, Block: j.block, Recheck: j.s.Recheck,
 		Pass: j.lastPass, Stopping: j.s.Stop, Outdated: j.outdated, Reissues: j.reissues, FirstSeen: j.s.FirstSeen,
 		Request: j.s.Request, Removed: j.removed, Weaker: j.weaker, Deliveries: j.post.deliveries(),
+		Version: j.version, Since: j.since, Held: j.held, Override: j.override, Linked: j.s.Linked,
 	}
 	if j.pass != nil {
 		v.PassID = j.pass.id

@@ -65,13 +65,13 @@ func removal(ctx workflow.Context) workflow.Context {
 
 // message is for a message that makes no pass. It is tried for some minutes:
 // sent again, it says the same.
-func message(ctx workflow.Context) workflow.Context {
+func message(ctx workflow.Context, m jml.Message) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		// A channel gives up after 30 s. A worker that dies is noticed no sooner
 		// than this, and somebody may be waiting for the code.
 		StartToCloseTimeout: time.Minute,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 8},
-		Summary:             "Send a message",
+		Summary:             "Send the message: " + string(m),
 	})
 }
 
@@ -80,7 +80,11 @@ func message(ctx workflow.Context) workflow.Context {
 func record(ctx workflow.Context) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: 10 * time.Second,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
+		// Without it the SDK takes the timeout of one try for that of all
+		// (getValidatedLocalActivityOptions, SDK 1.50): a ledger that is away for
+		// ten seconds would fail the journey.
+		ScheduleToCloseTimeout: 10 * 365 * 24 * time.Hour,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
 	})
 }
 
@@ -100,7 +104,7 @@ func callLocal[A, I, O any](ctx workflow.Context, name string, _ func(A, context
 }
 
 // ErrorType is the ApplicationError type of every error an activity returns on
-// purpose; its details hold one jml.Block.
+// purpose; its details hold one jml.Block, and of IssuePass an IssueFailure.
 const ErrorType = "blocked"
 
 // blockOf returns what stands in the way, for an activity that gave up.
@@ -113,4 +117,13 @@ func blockOf(err error) *jml.Block {
 		}
 	}
 	return jml.Blocked(jml.ReasonInternal, "")
+}
+
+// mayBeSeen reports whether the passcode of a pass that could not be issued may
+// be in somebody's hands.
+func mayBeSeen(err error) bool {
+	var app *temporal.ApplicationError
+	var b jml.Block
+	var f IssueFailure
+	return errors.As(err, &app) && app.Type() == ErrorType && app.HasDetails() && app.Details(&b, &f) == nil && f.Seen
 }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"firstpass.internal/internal/jml"
@@ -46,7 +45,7 @@ func (j *journey) send(ctx workflow.Context, m jml.Message, routes []jml.Route, 
 	free, cancel := workflow.NewDisconnectedContext(ctx)
 	workflow.Go(free, func(ctx workflow.Context) {
 		defer cancel()
-		r, err := call(message(ctx), "SendMessage", Activities.SendMessage, in)
+		r, err := call(message(ctx, m), "SendMessage", Activities.SendMessage, in)
 		if err == nil {
 			j.post.sent(ctx, m, in.N, routes, r.Route, r.Receipt)
 			j.post.because(in.N, in.Notice.Reason)
@@ -122,47 +121,6 @@ func (j *journey) close(ctx workflow.Context, plan jml.Plan) (JourneyResult, err
 	return result, nil
 }
 
-// enter changes the stage, where it can be searched and read in Temporal's own
-// UI too. Each upsert is an action that costs, so an unchanged stage makes none.
-func (j *journey) enter(ctx workflow.Context, s jml.Stage, b *jml.Block) {
-	reason, was := "", ""
-	if b != nil {
-		reason = string(b.Reason)
-	}
-	if j.block != nil {
-		was = string(j.block.Reason)
-	}
-	changed := s != j.stage || reason != was
-	j.stage, j.block = s, b
-	if !changed {
-		return
-	}
-	updates := []temporal.SearchAttributeUpdate{
-		temporal.NewSearchAttributeKeyKeyword(AttributeStage).ValueSet(string(s)),
-	}
-	if reason != was {
-		updates = append(updates, temporal.NewSearchAttributeKeyKeyword(AttributeReason).ValueSet(reason))
-	}
-	// Without the attributes the journey still goes on; firstpass check tells
-	// what to register.
-	_ = workflow.UpsertTypedSearchAttributes(ctx, updates...)
-	details := "Stage: " + string(s)
-	if b != nil {
-		details += "\n\n" + b.String() + "\n\n" + b.Advice
-	}
-	workflow.SetCurrentDetails(ctx, details)
-}
-
-// showStart keeps the start instant in the search attributes true. Intake set
-// it when it started the workflow.
-func (j *journey) showStart(ctx workflow.Context) {
-	start := j.s.Start()
-	if !j.shown.IsZero() && !j.shown.Equal(start) {
-		_ = workflow.UpsertTypedSearchAttributes(ctx, temporal.NewSearchAttributeKeyTime(AttributeStarts).ValueSet(start))
-	}
-	j.shown = start
-}
-
 // mayContinueAsNew: neither a message that is under way nor what somebody is
 // being answered would outlive the run.
 func (j *journey) mayContinueAsNew(ctx workflow.Context) bool {
@@ -179,6 +137,7 @@ func (j *journey) carryOn(ctx workflow.Context, b *jml.Block) error {
 		Reissues: j.reissues, Skip: j.skip, Barred: j.s.Barred, ContactAt: j.contactAt,
 		Approval: j.s.Approval, Cleared: j.s.Cleared, Ended: j.s.Ended, Told: j.s.Told, Pass: j.lastPass,
 		User: j.user, Staged: j.staged, Removed: j.removed, Outdated: j.outdated, outbox: j.post,
+		Held: j.held, Override: j.override, Linked: j.s.Linked, Channel: j.channel, Version: j.version, Since: j.since,
 	}
 	return workflow.NewContinueAsNewError(ctx, Type(j.s.Kind), next)
 }
@@ -191,6 +150,13 @@ func (j *journey) resume(c Carried) {
 	j.s.Approval, j.s.Cleared, j.s.Ended, j.s.Told = c.Approval, c.Cleared, c.Ended, c.Told
 	j.lastPass, j.post = c.Pass, c.outbox
 	j.user, j.staged, j.removed, j.outdated = c.User, c.Staged, c.Removed, c.Outdated
+	j.held, j.s.Held, j.s.Linked, j.channel = c.Held, c.Held != nil, c.Linked, c.Channel
+	if c.Override != nil {
+		j.override, j.s.Override = c.Override, c.Override.override()
+	}
+	if c.Version > 0 {
+		j.version, j.since = c.Version, c.Since
+	}
 	if c.Block != nil {
 		j.cause = c.Block.Reason
 	}

@@ -60,6 +60,8 @@ type FeedResult struct {
 	// was.
 	Braked  string `json:"braked,omitempty"`
 	Drastic int    `json:"drastic,omitempty"` // changes that the brake counts
+	// Paused says that somebody has paused the source: nothing was applied.
+	Paused bool `json:"paused,omitempty"`
 }
 
 // Notice is a webhook's item that only says whom to ask for. It is personal

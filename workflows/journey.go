@@ -51,7 +51,7 @@ func begin(ctx workflow.Context, in JourneyInput) (JourneyResult, error) {
 	j := &journey{
 		in: in, id: info.WorkflowExecution.ID, first: info.FirstRunID,
 		s:     jml.Situation{Kind: in.Kind, Profile: in.Profile, Request: in.Request, FirstSeen: workflow.Now(ctx), Block: in.Block},
-		stage: jml.StageScheduled,
+		stage: jml.StageScheduled, since: workflow.Now(ctx), version: 1,
 	}
 	if in.Facts != nil {
 		j.s.Facts, j.informed = *in.Facts, true
@@ -78,6 +78,8 @@ type journey struct {
 	shown    time.Time // the start instant in the search attributes
 
 	stage    jml.Stage
+	since    time.Time       // when stage or block became what they are
+	version  int             // counts what an operator could care about
 	block    *jml.Block      // as shown
 	cause    jml.BlockReason // what stood in the way at the last try, shown or not
 	rechecks int             // tries since cause appeared
@@ -94,6 +96,11 @@ type journey struct {
 	renewing  bool        // an operator asked for one that has not begun yet
 	contactAt time.Time   // when HR last changed an address
 	chosen    *jml.Choice // by another position; not taken up yet
+
+	held     *Word        // an operator's hold
+	override *MoveRequest // of HR's start
+	channel  string       // by which an operator wants the next pass to go
+	saying   bool         // an operator's word is being written down
 
 	post    outbox
 	telling int
@@ -123,6 +130,10 @@ func (j *journey) run(ctx workflow.Context) (JourneyResult, error) {
 			return JourneyResult{}, err
 		}
 		j.s.Now, j.s.Aborted = workflow.Now(ctx), ctx.Err() != nil
+		if j.s.Override != nil && !j.s.Overridden() {
+			j.s.Override, j.override = nil, nil // HR's start counts again
+			j.version++
+		}
 		plan := jml.Decide(j.s)
 		if plan.Step != jml.StepClose && j.pass == nil {
 			j.showStart(ctx)
@@ -131,7 +142,7 @@ func (j *journey) run(ctx workflow.Context) (JourneyResult, error) {
 		case jml.StepClose:
 			return j.close(ctx, plan)
 		case jml.StepWait:
-			if j.s.Block != nil && plan.Stage == jml.StageBlocked && j.mayContinueAsNew(ctx) {
+			if (j.s.Block != nil || j.s.Held) && plan.Stage == jml.StageBlocked && j.mayContinueAsNew(ctx) {
 				return JourneyResult{}, j.carryOn(ctx, plan.Block)
 			}
 			j.wait(ctx, plan)
@@ -177,6 +188,7 @@ func (j *journey) adopt(ctx workflow.Context) error {
 		return nil
 	}
 	j.chosen = nil
+	j.version++
 	j.s.Verdict, j.s.Block, j.in.Open = nil, nil, c.Open || c.Block != nil
 	if c.Block != nil {
 		j.s.Profile = jml.Profile{}
@@ -196,7 +208,7 @@ func (j *journey) adopt(ctx workflow.Context) error {
 func (j *journey) choose(ctx workflow.Context) *jml.Choice {
 	facts := j.s.Facts
 	verdict, err := callLocal(read(ctx), "Preflight", Activities.Preflight, PreflightInput{
-		Ref: j.in.Ref, Match: facts.UserMatch(), Profile: j.chosen.Profile, Kind: j.s.Kind, Source: j.in.Source, Open: true, Facts: &facts,
+		Ref: j.in.Ref, Match: j.s.Match(), Profile: j.chosen.Profile, Kind: j.s.Kind, Source: j.in.Source, Open: true, Facts: &facts,
 	})
 	if err != nil || verdict.Profile == nil {
 		return nil
@@ -237,7 +249,7 @@ func (j *journey) ask(ctx workflow.Context) {
 }
 
 func (j *journey) preflight(ctx workflow.Context) {
-	match := j.s.Facts.UserMatch()
+	match := j.s.Match()
 	facts := j.s.Facts
 	in := PreflightInput{
 		Ref: j.in.Ref, Match: match, Profile: j.s.Profile,
@@ -260,14 +272,17 @@ func (j *journey) preflight(ctx workflow.Context) {
 		if j.user != nil && j.user.ID != verdict.User.ID {
 			j.s.Cleared = false // that was somebody else, or an account that is gone
 		}
+		if j.user == nil || *j.user != verdict.User {
+			j.version++
+		}
 		j.user = &verdict.User
 	}
 	if verdict.Profile != nil {
 		j.s.Profile, j.in.Open = *verdict.Profile, false
 	}
 	j.weaker = verdict.Weaker
-	if j.s.Facts.UserMatch() != match {
-		return // HR has corrected it meanwhile
+	if j.s.Match() != match {
+		return // HR has corrected it meanwhile, or an operator
 	}
 	if verdict.Block != nil {
 		j.stand(ctx, verdict.Block)
@@ -298,6 +313,7 @@ func (j *journey) remove(ctx workflow.Context, first bool) {
 	r, err := call(removal(free), "RemoveMethods", Activities.RemoveMethods, in)
 	if err == nil {
 		j.removed, j.weaker = append(j.removed, r.Removed...), nil
+		j.version++
 	}
 	switch {
 	case !first:
@@ -317,18 +333,18 @@ func (j *journey) issue(ctx workflow.Context) {
 	in := PassInput{
 		Kind: j.in.passKind(), Request: j.s.Request, Ref: j.in.Ref, UserID: j.user.ID, UPN: j.user.UPN, Profile: j.s.Profile, Facts: j.s.Facts,
 		StartAt: j.s.Start(), Since: workflow.Now(ctx), Until: j.s.Deadline(), Round: j.round, Skip: j.skip,
-		Approved: j.s.Approval.Approved,
+		Approved: j.s.Approval.Approved, Linked: j.s.Linked != "", Channel: j.channel, Shows: j.in.Shows,
 	}
+	match := j.s.Match()
 	childCtx, cancel := workflow.WithCancel(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            PassID(j.user.ID),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// A terminated journey must not leave a pass behind: the pass is told to
 		// end itself.
-		ParentClosePolicy:   enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-		WaitForCancellation: true,
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(AttributeSource).ValueSet(j.in.Source)),
-		StaticSummary: "Pass for " + string(j.s.Kind) + " " + j.in.Ref,
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		WaitForCancellation:   true,
+		TypedSearchAttributes: j.passAttributes(ctx),
+		StaticSummary:         "Pass for " + string(j.s.Kind) + " " + j.in.Ref,
 	}))
 	child := workflow.ExecuteChildWorkflow(childCtx, TypePass, in)
 	var execution workflow.Execution
@@ -343,17 +359,24 @@ func (j *journey) issue(ctx workflow.Context) {
 		return
 	}
 	j.pass, j.renewing = &running{id: execution.ID, in: in, child: child, cancel: cancel}, false
+	j.version++
 	j.s.Verdict, j.s.Told = nil, nil
-	j.s.Pass = &jml.RunningPass{UserID: in.UserID, Start: in.StartAt, Match: in.Facts.UserMatch(), Require: in.Profile.Requirement()}
+	j.s.Pass = &jml.RunningPass{UserID: in.UserID, Start: in.StartAt, Match: match, Require: in.Profile.Requirement()}
 	j.enter(ctx, jml.StagePass, nil)
+	if j.s.Held {
+		j.passOnHold(ctx) // since the plan was made
+	}
 }
 
 // keep returns when the pass has ended, or anything happened that may change the
 // plan.
 func (j *journey) keep(ctx workflow.Context) {
-	_ = workflow.Await(ctx, func() bool {
-		return j.pass.child.IsReady() || j.heard != j.planned || j.ending(ctx)
-	})
+	news := func() bool { return j.pass.child.IsReady() || j.heard != j.planned || j.ending(ctx) }
+	if o := j.s.Override; o != nil && !o.Until.IsZero() {
+		_, _ = workflow.AwaitWithTimeout(ctx, o.Until.Sub(workflow.Now(ctx)), news) // HR's start counts again then
+	} else {
+		_ = workflow.Await(ctx, news)
+	}
 	if j.pass.child.IsReady() {
 		j.collect(ctx)
 	}
@@ -374,6 +397,7 @@ func (j *journey) collect(ctx workflow.Context) {
 	err := p.child.Get(ctx, &result)
 	p.cancel() // no effect on a pass that has ended
 	j.pass, j.s.Pass = nil, nil
+	j.version++
 	if err != nil && !temporal.IsCanceledError(err) {
 		workflow.GetLogger(ctx).Error("the pass workflow did not end by itself", "ref", j.in.Ref, "error", err)
 		j.s.Ended = j.s.Ended.After(jml.EndedPass{End: jml.EndBlocked, Seen: true, Require: p.in.Profile.Requirement(), Match: was.Match})
@@ -394,7 +418,7 @@ func (j *journey) collect(ctx workflow.Context) {
 		required = *result.Require
 	}
 	j.s.Now, j.s.Aborted = workflow.Now(ctx), ctx.Err() != nil
-	wanted := j.ending(ctx) || was.Again || !j.s.Start().Equal(was.Start) || j.s.Facts.UserMatch() != was.Match
+	wanted := j.ending(ctx) || was.Again || !j.s.Start().Equal(was.Start) || j.s.Match() != was.Match
 	j.s.Ended = j.s.Ended.After(jml.EndedPass{
 		End: result.End, Seen: result.mayHaveBeenSeen(), Use: result.Use, Require: required,
 		Match: was.Match, Moved: was.Moved(j.s.Start(), j.s.Now),

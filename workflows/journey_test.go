@@ -33,7 +33,8 @@ type fake struct {
 	sent    []workflows.MessageInput
 	steps   []workflows.StepInput
 
-	send func(workflows.MessageInput) (workflows.MessageResult, error)
+	send   func(workflows.MessageInput) (workflows.MessageResult, error)
+	record func(workflows.StepInput) error
 }
 
 var user = jml.User{ID: "0b8d7a1e-5c1f-4a6e-9a57-1f0f4f1d2c11", UPN: "freja.lind@example.com", Enabled: true}
@@ -84,6 +85,11 @@ func (f *fake) SendMessage(_ context.Context, in workflows.MessageInput) (workfl
 }
 
 func (f *fake) RecordStep(_ context.Context, in workflows.StepInput) (workflows.StepResult, error) {
+	if f.record != nil {
+		if err := f.record(in); err != nil {
+			return workflows.StepResult{}, err
+		}
+	}
 	f.steps = append(f.steps, in)
 	return workflows.StepResult{}, nil
 }

@@ -88,7 +88,7 @@ func (p *pass) send(ctx workflow.Context, m jml.Message, routes []jml.Route, v *
 	if v != nil {
 		in.Visit = v.ID
 	}
-	r, err := call(message(ctx), "SendMessage", Activities.SendMessage, in)
+	r, err := call(message(ctx, m), "SendMessage", Activities.SendMessage, in)
 	if err != nil {
 		return r, err
 	}
@@ -136,6 +136,9 @@ func (p *pass) redirect(ctx workflow.Context, n int) jml.PassEnd {
 	_, _ = callLocal(record(ctx), "RecordStep", Activities.RecordStep, StepInput{
 		Ref: p.in.Ref, UserID: p.in.UserID, Event: StepBounced, Reason: string(s.Status), Detail: string(s.Message) + " by " + s.Channel,
 	})
+	if (s.Message == jml.MessageLink || s.Message == jml.MessageCode) && p.resent(s) {
+		return "" // it was sent again since, by an operator, and that may arrive
+	}
 	left := s.Routes[s.Route+1:]
 	switch s.Message {
 	case jml.MessagePass:
@@ -165,6 +168,13 @@ func (p *pass) redirect(ctx workflow.Context, n int) jml.PassEnd {
 	}
 	p.tell(ctx, s.Message, left)
 	return ""
+}
+
+// resent reports whether the same message went out later, and has not failed.
+func (p *pass) resent(s sent) bool {
+	return slices.ContainsFunc(p.state.Sent, func(o sent) bool {
+		return o.Message == s.Message && o.N > s.N && !o.Status.Failed()
+	})
 }
 
 // nextReminder returns the next reminder and when it is due; -1 for none. What

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -20,11 +21,18 @@ func Pass(ctx workflow.Context, in PassInput) (PassResult, error) {
 		in:      in,
 		request: jml.PassRequest{StartAt: in.StartAt, Lifetime: in.Profile.Lifetime, OneTime: in.Profile.OneTime, Since: in.Since},
 		stage:   jml.StageIssuing,
+		since:   workflow.Now(ctx),
 		wakes:   workflow.NewBufferedChannel(ctx, 1),
 		state:   PassState{Began: workflow.Now(ctx), Issued: in.Issued},
 	}
 	if in.State != nil {
 		p.state = *in.State
+	}
+	if p.state.Version == 0 {
+		p.state.Version = 1
+	}
+	if p.state.Issued != nil {
+		p.stage = jml.StageWaiting // an earlier run handed it over
 	}
 	info := workflow.GetInfo(ctx)
 	p.id, p.invitation = info.WorkflowExecution.ID, info.FirstRunID
@@ -44,6 +52,10 @@ type PassState struct {
 	Repudiate string    `json:"repudiate,omitempty"` // hash of the link to say "not me"
 	UsedAt    time.Time `json:"used_at,omitzero"`    // when the pass was first seen used
 	Offered   bool      `json:"offered,omitempty"`   // another one, since this can do no more
+	Version   int       `json:"version,omitempty"`   // as in PassView
+	Shown     jml.Stage `json:"shown,omitempty"`     // in the search attributes
+	Held      bool      `json:"held,omitempty"`      // by an operator
+	ResentAt  time.Time `json:"resent_at,omitzero"`  //
 }
 
 type pass struct {
@@ -54,6 +66,7 @@ type pass struct {
 	state      PassState
 
 	stage      jml.Stage
+	since      time.Time // when stage became what it is
 	registered *jml.Method
 	methods    []jml.Method    // all that count
 	met        jml.Requirement // what registered satisfies
@@ -67,6 +80,7 @@ type pass struct {
 	telling    int              // messages under way that nothing waits for
 	wish       *visit           // who wants the pass
 	again      bool             // the employee asks for another
+	resending  bool
 	repudiated bool
 	failed     []int      // numbers of messages that will not arrive
 	block      *jml.Block // with jml.EndBlocked
@@ -78,7 +92,7 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 	issued, err := p.begin(ctx)
 	if err != nil {
 		// The last try may have made a pass whose reply was lost.
-		result := PassResult{End: jml.EndBlocked, Block: blockOf(err)}
+		result := PassResult{End: jml.EndBlocked, Block: blockOf(err), Seen: mayBeSeen(err)}
 		if ctx.Err() != nil {
 			result = PassResult{End: jml.EndCancelled}
 		}
@@ -104,7 +118,7 @@ func (p *pass) run(ctx workflow.Context) (PassResult, error) {
 		// Deleting a pass ends the sessions made with it: the person may still
 		// be setting up a device in one. Cancellation cuts this short, and so
 		// does who says "not me".
-		p.stage = jml.StageSettling
+		p.enter(ctx, jml.StageSettling)
 		_, _ = workflow.AwaitWithTimeout(ctx, p.in.Profile.Settle, func() bool { return p.repudiated })
 		if p.repudiated {
 			result.End = p.bar(ctx, jml.ReasonRepudiated)
@@ -142,8 +156,8 @@ func (p *pass) begin(ctx workflow.Context) (made bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	p.hold(issued)
 	p.state.sent(ctx, jml.MessagePass, in.N, in.Routes, issued.Route, issued.Receipt)
+	p.hold(ctx, issued)
 	if len(in.Rest) > 0 {
 		p.state.sent(ctx, jml.MessagePass, in.N+1, in.Rest, issued.Rest, issued.RestReceipt)
 	}
@@ -152,10 +166,10 @@ func (p *pass) begin(ctx workflow.Context) (made bool, err error) {
 }
 
 // hold takes note of a pass that is out.
-func (p *pass) hold(issued IssueResult) {
+func (p *pass) hold(ctx workflow.Context, issued IssueResult) {
 	p.state.Issued = &issued
 	p.lastLook, p.quick = time.Time{}, 0
-	p.stage = jml.StageWaiting
+	p.enter(ctx, jml.StageWaiting)
 }
 
 // usable is the first moment at which a method can count as the work of this
@@ -177,6 +191,7 @@ func (p *pass) watch(ctx workflow.Context) jml.PassEnd {
 			return end
 		}
 		next, reminder := p.plan(ctx)
+		p.explain(ctx)
 		nudged, woken := p.waitUntil(ctx, next, p.usable(), nudges)
 		if ctx.Err() != nil {
 			return jml.EndCancelled
@@ -410,7 +425,7 @@ func (p *pass) mayContinueAsNew(ctx workflow.Context) bool {
 //
 // ask: the answer says whether it had been used.
 func (p *pass) revoke(ctx workflow.Context, methodID, reason string, ask bool) (*RevokeResult, error) {
-	p.stage = jml.StageRevoking
+	p.enter(ctx, jml.StageRevoking)
 	free, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	gone, err := call(revoke(free), "RevokePass", Activities.RevokePass, RevokeInput{
@@ -420,7 +435,7 @@ func (p *pass) revoke(ctx workflow.Context, methodID, reason string, ask bool) (
 	if err != nil {
 		return nil, err
 	}
-	p.stage = jml.StageGone
+	p.enter(ctx, jml.StageGone)
 	return &gone, nil
 }
 
@@ -443,7 +458,7 @@ func (p *pass) finish(ctx workflow.Context, result *PassResult) {
 }
 
 func (p *pass) view() PassView {
-	v := PassView{Stage: p.stage, Use: p.use(nil), Issued: p.state.Issued, Registered: p.registered, NextLook: p.nextLook, Looks: p.looks, Pickup: p.pickupView(), Deliveries: p.state.deliveries()}
+	v := PassView{Version: p.state.Version, Since: p.since, Held: p.state.Held, Stage: p.stage, Use: p.use(nil), Issued: p.state.Issued, Registered: p.registered, NextLook: p.nextLook, Looks: p.looks, Pickup: p.pickupView(), Deliveries: p.state.deliveries()}
 	if v.Issued != nil && v.Issued.Sealed != nil {
 		open := *v.Issued
 		open.Sealed = nil // for the visitor alone
@@ -488,5 +503,13 @@ func (p *pass) listen(ctx workflow.Context) error {
 			p.learn(d)
 		}
 	})
-	return p.listenToVisitors(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		holds := workflow.GetSignalChannel(ctx, SignalHold)
+		for {
+			holds.Receive(ctx, &p.state.Held)
+			p.state.Version++
+			p.explain(ctx)
+		}
+	})
+	return errors.Join(p.listenToVisitors(ctx), update(ctx, UpdateResend, p.mayResend, p.onResend))
 }

@@ -157,11 +157,18 @@ type AgainRequest struct {
 type ReissueRequest struct {
 	Actor  string `json:"actor"`
 	Reason string `json:"reason"`
+	// Channel is by which the passcode, or link and code, are to go; of the
+	// profile's routes. Empty: the first.
+	Channel string `json:"channel,omitempty"`
+	// Version is as in Word.
+	Version int `json:"version,omitempty"`
 }
 
 // Answer says whether what was asked for is done or under way.
 type Answer struct {
 	Done bool `json:"done"`
+	// Version is that of the journey, or the pass, now. Answers to operators.
+	Version int `json:"version,omitempty"`
 }
 
 // DeliveryNews is what a provider says of a message.

@@ -60,10 +60,15 @@ func TestReplayHasTeeth(t *testing.T) {
 		in.Profile.LeadTime = 0 // waits where the recorded one went on
 		return workflows.Joiner(ctx, in)
 	}
+	showy := func(ctx workflow.Context, in workflows.PassInput) (workflows.PassResult, error) {
+		in.Shows = workflows.ShowsAll // upserts that the recorded one did not make
+		return workflows.Pass(ctx, in)
+	}
 	tests := []struct {
 		name, file   string
 		joiner, pass any
 	}{
+		{"a pass from before that shows its stages", "completed.pass.json", workflows.Joiner, showy},
 		{"a timer before the issue", "completed.pass.json", workflows.Joiner, sleepFirst},
 		{"another lead time", "completed.joiner.json", forgetful, workflows.Pass},
 	}

@@ -20,7 +20,8 @@ type Word struct {
 	Actor  string `json:"actor"`
 	Reason string `json:"reason"`
 	// Version is JourneyView.Version as the operator saw it: if the journey has
-	// changed since, the word is refused. 0: whatever it is.
+	// changed since, the word is refused with a text that begins with Quicker. 0:
+	// whatever it is.
 	Version int `json:"version,omitempty"`
 }
 
@@ -35,18 +36,21 @@ type HoldRequest struct {
 type MoveRequest struct {
 	Word
 	Date jml.Date  `json:"date"`
-	Hour jml.Clock `json:"hour,omitzero"` // zero: the profile's
-	// Until is when HR's start counts again; zero: when HR says another one.
+	Hour jml.Clock `json:"hour,omitzero"` // zero: HR's time of day, else the profile's
+	// Until is when HR's start counts again at the latest. It does so before if
+	// HR says another start than the one that was moved. Zero: only then.
 	Until time.Time `json:"until,omitzero"`
 }
 
-// LinkRequest names the Entra user of an employee whom no rule finds.
+// LinkRequest names the Entra user of an employee whom no rule finds, until HR
+// itself names another one.
 type LinkRequest struct {
 	Word
 	UserID string `json:"user_id"` // object id
 }
 
-// ResendRequest sends the invitation again: link and code, never a passcode.
+// ResendRequest sends the invitation again: link and code, never a passcode. Its
+// Version is that of the PassView.
 type ResendRequest struct {
 	Word
 	// Channel is the one to use, of the profile's routes; empty: the first.

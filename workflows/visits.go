@@ -76,21 +76,23 @@ func (v *visit) needed(profile jml.Profile) *jml.Proof {
 func (p *pass) invite(ctx workflow.Context) error {
 	k := &p.state.Pickup
 	if k.CodeHash != "" {
-		p.stage = jml.StageInvited
+		if p.state.Issued == nil {
+			p.enter(ctx, jml.StageInvited)
+		}
 		return nil
 	}
 	k.LinkUntil = workflow.Now(ctx).Add(p.in.Profile.LinkValid)
-	link, err := p.send(ctx, jml.MessageLink, p.in.Profile.LinkTo, nil)
+	link, err := p.send(ctx, jml.MessageLink, by(p.in.Channel, p.in.Profile.LinkTo), nil)
 	if err != nil {
 		return err
 	}
 	k.LinkHash = link.Hash
-	code, err := p.send(ctx, jml.MessageCode, p.in.Profile.CodeTo, nil)
+	code, err := p.send(ctx, jml.MessageCode, by(p.in.Channel, p.in.Profile.CodeTo), nil)
 	if err != nil {
 		return err
 	}
 	k.CodeHash = code.Hash
-	p.stage = jml.StageInvited
+	p.enter(ctx, jml.StageInvited)
 	return nil
 }
 
@@ -100,8 +102,11 @@ func (p *pass) invite(ctx workflow.Context) error {
 func (p *pass) mint(ctx workflow.Context) jml.PassEnd {
 	v := p.wish
 	p.wish = nil
+	if p.state.Held {
+		return p.refuse(v, jml.Blocked(jml.ReasonHeld, ""))
+	}
 	verdict, err := callLocal(read(ctx), "Preflight", Activities.Preflight, PreflightInput{
-		Ref: p.in.Ref, Match: p.in.Facts.UserMatch(), Profile: p.in.Profile, Since: p.counts(),
+		Ref: p.in.Ref, Match: p.match(), Profile: p.in.Profile, Since: p.counts(),
 	})
 	if err != nil {
 		verdict.Block = blockOf(err)
@@ -109,6 +114,8 @@ func (p *pass) mint(ctx workflow.Context) jml.PassEnd {
 	switch {
 	case verdict.Block != nil:
 		return p.refuse(v, verdict.Block)
+	case p.state.Held: // meanwhile
+		return p.refuse(v, jml.Blocked(jml.ReasonHeld, ""))
 	case verdict.User.ID != p.in.UserID:
 		// The record was matched to somebody else meanwhile.
 		return p.refuse(v, jml.Blocked(jml.ReasonUserAmbiguous, "another user than at the invitation"))
@@ -127,14 +134,22 @@ func (p *pass) mint(ctx workflow.Context) jml.PassEnd {
 		if _, err := p.revoke(ctx, "", "not handed over", false); err != nil {
 			return p.refuse(v, blockOf(err))
 		}
-		p.stage = jml.StageInvited
+		p.enter(ctx, jml.StageInvited)
 		return p.refuse(v, blockOf(err))
 	}
-	p.hold(issued)
+	p.hold(ctx, issued)
 	p.state.Pickup.Holder = v.ID
 	v.Minting, v.Block = false, nil
 	p.tell(ctx, jml.MessageCollected, p.in.Profile.NoticeTo)
 	return ""
+}
+
+// match is how the user is found: as the journey found him.
+func (p *pass) match() jml.Match {
+	if p.in.Linked {
+		return jml.Match{Attribute: jml.MatchObjectID, Value: p.in.UserID}
+	}
+	return p.in.Facts.UserMatch()
 }
 
 // counts is from when on a method counts as there already: who lost one may have
@@ -152,7 +167,8 @@ func (p *pass) counts() time.Time {
 func (p *pass) refuse(v *visit, b *jml.Block) jml.PassEnd {
 	v.Minting, v.Block = false, b
 	switch b.Reason {
-	case jml.ReasonGraphUnavailable, jml.ReasonAuditUnavailable, jml.ReasonInternal, jml.ReasonUserNotReady:
+	case jml.ReasonGraphUnavailable, jml.ReasonAuditUnavailable, jml.ReasonInternal, jml.ReasonUserNotReady,
+		jml.ReasonHeld, jml.ReasonHalted:
 		return ""
 	}
 	v.Final = true

@@ -79,6 +79,9 @@ const (
 	// SignalRequire tells a pass what completes it from now on: a
 	// jml.Requirement. Sent by its journey.
 	SignalRequire = "require"
+	// SignalHold tells a pass whether an operator holds its journey: a bool. Sent
+	// by its journey. While held, an invitation can't be collected.
+	SignalHold = "hold"
 )
 
 // Facts are what HR says, and the profile that it brings.
@@ -116,7 +119,7 @@ const (
 	AttributeChannel = "FirstpassChannel"     // by which pass or link went last
 	AttributeExpires = "FirstpassExpires"     // datetime: end of the live pass
 	AttributeNeeds   = "FirstpassNeedsAction" // bool: nothing happens until somebody does something
-	AttributeChanged = "FirstpassChanged"     // datetime: when Stage or Reason became what they are
+	AttributeChanged = "FirstpassChanged"     // datetime: when Stage, Reason or Starts became what they are
 )
 
 // Decision is an approver's word.
@@ -124,6 +127,8 @@ type Decision struct {
 	Approve bool   `json:"approve"`
 	Actor   string `json:"actor"`  // who decides; not the requester
 	Reason  string `json:"reason"` // needed for a no; goes to the audit
+	// Version is as in Word.
+	Version int `json:"version,omitempty"`
 }
 
 // JourneyInput starts a journey of any kind.
@@ -142,6 +147,8 @@ type JourneyInput struct {
 	Facts *jml.Snapshot `json:"facts,omitempty"`
 	// Carried is set when a long-blocked journey continues as new.
 	Carried *Carried `json:"carried,omitempty"`
+	// Shows is what the namespace can show.
+	Shows Shows `json:"shows,omitempty"`
 }
 
 // Carried is what one run of a journey leaves to the next.
@@ -165,6 +172,12 @@ type Carried struct {
 	Staged    Staged         `json:"staged,omitzero"`
 	Removed   []jml.Method   `json:"removed,omitempty"`
 	Outdated  int            `json:"outdated,omitempty"`
+	Held      *Word          `json:"held,omitempty"`
+	Override  *MoveRequest   `json:"override,omitempty"`
+	Linked    string         `json:"linked,omitempty"`
+	Channel   string         `json:"channel,omitempty"`
+	Version   int            `json:"version,omitempty"`
+	Since     time.Time      `json:"since,omitzero"` // when Stage or Block became what they are
 	outbox
 }
 
@@ -213,8 +226,10 @@ type JourneyView struct {
 	Outdated   int           `json:"outdated,omitempty"`   // snapshots dropped as older or the same
 	Reissues   int           `json:"reissues,omitempty"`   // passes asked for beyond the first
 	FirstSeen  time.Time     `json:"first_seen"`
-	// Version counts what has changed; Word.Version is compared with it.
+	// Version counts what has changed, from 1; Word.Version is compared with it.
+	// A journey that begins anew counts anew.
 	Version  int          `json:"version,omitempty"`
+	Since    time.Time    `json:"since,omitzero"`     // when Stage or Block became what they are
 	Held     *Word        `json:"held,omitempty"`     // an operator's hold
 	Override *MoveRequest `json:"override,omitempty"` // of HR's start
 	Linked   string       `json:"linked,omitempty"`   // object id that an operator linked
@@ -229,9 +244,16 @@ type PassInput struct {
 	Profile jml.Profile  `json:"profile"`
 	Facts   jml.Snapshot `json:"facts"`
 	UPN     string       `json:"upn"`
-	StartAt time.Time    `json:"start_at"` // not before this
-	Since   time.Time    `json:"since"`    // see jml.PassRequest
-	Until   time.Time    `json:"until"`    // give up then
+	// Linked says that an operator named UserID: HR's match finds somebody else,
+	// or nobody.
+	Linked bool `json:"linked,omitempty"`
+	// Channel is by which an operator wants link and code to go; empty: in the
+	// profile's order.
+	Channel string    `json:"channel,omitempty"`
+	Shows   Shows     `json:"shows,omitempty"` // as in JourneyInput
+	StartAt time.Time `json:"start_at"`        // not before this
+	Since   time.Time `json:"since"`           // see jml.PassRequest
+	Until   time.Time `json:"until"`           // give up then
 	// Skip is how many routes of the passcode have shown not to work.
 	Skip int `json:"skip,omitempty"`
 	// Approved says that somebody approved the journey: without it nobody who
@@ -250,8 +272,10 @@ type PassInput struct {
 type PassResult struct {
 	End   jml.PassEnd `json:"end"`
 	Block *jml.Block  `json:"block,omitempty"` // with jml.EndBlocked
-	// Invited says that a link went out.
+	// Invited says that a link went out, Seen that a passcode may have, though
+	// the pass could not be issued.
 	Invited bool `json:"invited,omitempty"`
+	Seen    bool `json:"seen,omitempty"`
 	// NextRoute, with ReasonUndeliverable, is the route of the passcode to try
 	// next.
 	NextRoute  int          `json:"next_route,omitempty"`
@@ -272,11 +296,11 @@ type PassResult struct {
 // mayHaveBeenSeen reports whether a message with a passcode or a link may have
 // gone out. Only a refusal tells for certain that none did.
 func (r PassResult) mayHaveBeenSeen() bool {
-	if r.Issued != nil || r.Invited || r.Block == nil {
+	if r.Issued != nil || r.Invited || r.Seen || r.Block == nil {
 		return true
 	}
 	switch r.Block.Reason {
-	case jml.ReasonChannelUnavailable, jml.ReasonInternal:
+	case jml.ReasonChannelUnavailable, jml.ReasonInternal, jml.ReasonHalted: // the last of which may follow a try that crashed
 		return true
 	}
 	return false
@@ -290,6 +314,11 @@ type PassView struct {
 	Registered *jml.Method  `json:"registered,omitempty"`
 	NextLook   time.Time    `json:"next_look,omitzero"`
 	Looks      int          `json:"looks"`
-	Deliveries []Delivery   `json:"deliveries,omitempty"`
-	Pickup     *PickupView  `json:"pickup,omitempty"`
+	// Version counts what has changed, from 1; ResendRequest.Version is compared
+	// with it.
+	Version    int         `json:"version,omitempty"`
+	Since      time.Time   `json:"since,omitzero"` // when Stage became what it is
+	Held       bool        `json:"held,omitempty"` // by an operator: nothing is issued
+	Deliveries []Delivery  `json:"deliveries,omitempty"`
+	Pickup     *PickupView `json:"pickup,omitempty"`
 }

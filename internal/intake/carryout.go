@@ -21,7 +21,7 @@ func (d *Desk) carryOut(ctx context.Context, s *Source, r reading, p *plan) erro
 		if err != nil {
 			return err
 		}
-		if err := d.keep(ctx, s, label(r.name)+b.where+": "+b.why, 1, parcel{Row: &row{b.where, raw, r.observedAt}}); err != nil {
+		if err := d.keep(ctx, s, label(r.name)+b.where+": "+b.why, 1, parcel{Row: &row{Where: b.where, Item: raw, ObservedAt: r.observedAt}}); err != nil {
 			return err
 		}
 	}

@@ -28,12 +28,22 @@ type counts struct {
 	mu   sync.Mutex
 	by   map[string]map[string]int
 	seen map[string]time.Time
+	// observe is told of what is counted; nil: nobody wants to know.
+	observe func(source, what string, n int)
 }
 
 func (c *counts) add(source, what string, n int) {
 	if n == 0 {
 		return
 	}
+	if c.observe != nil && what != countLag {
+		c.observe(source, what, n)
+	}
+	c.keep(source, what, n)
+}
+
+// keep adds without telling.
+func (c *counts) keep(source, what string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil {
@@ -67,7 +77,7 @@ func (c *counts) take() (map[string]map[string]int, map[string]time.Time) {
 func (c *counts) put(by map[string]map[string]int, seen map[string]time.Time) {
 	for source, m := range by {
 		for what, n := range m {
-			c.add(source, what, n)
+			c.keep(source, what, n)
 		}
 	}
 	c.mu.Lock()
@@ -111,7 +121,8 @@ func (d *Desk) FlushCounts(ctx context.Context) error {
 // flushEvery bounds what a crash leaves uncounted.
 const flushEvery = 5 * time.Second
 
-// Run writes counts and drops what has been kept long enough, until ctx ends.
+// Run writes counts, takes what was kept of sources that are not paused any more,
+// and drops what has been kept long enough, until ctx ends.
 func (d *Desk) Run(ctx context.Context, keep Keep) {
 	flush, purge := time.NewTicker(flushEvery), time.NewTicker(time.Hour)
 	defer flush.Stop()
@@ -129,6 +140,9 @@ func (d *Desk) Run(ctx context.Context, keep Keep) {
 		case <-flush.C:
 			if err := d.FlushCounts(ctx); err != nil {
 				d.cfg.Logger.Warn("counts could not be written", "error", err)
+			}
+			if err := d.resume(ctx); err != nil && ctx.Err() == nil {
+				d.cfg.Logger.Warn("what was kept of a paused source could not be taken yet; trying again", "error", err)
 			}
 		case <-purge.C:
 			d.purge(ctx, keep)
@@ -151,8 +165,17 @@ const (
 
 func (d *Desk) purge(ctx context.Context, keep Keep) {
 	now := d.cfg.Now()
+	old := now.Add(-keep.Quarantine)
+	kept, err := d.oldestKept(ctx)
+	if err != nil {
+		d.cfg.Logger.Warn("the ledger could not be tidied", "error", err)
+		return
+	}
+	if !kept.IsZero() && kept.Before(old) {
+		old = kept
+	}
 	purged, err := d.cfg.Ledger.Purge(ctx, ledger.Before{
-		Quarantine: now.Add(-keep.Quarantine), Deliveries: now.Add(-keep.Deliveries),
+		Quarantine: old, Deliveries: now.Add(-keep.Deliveries),
 		Counts: now.Add(-keepCounts), Files: now.Add(-keepFiles), Handshakes: now.Add(-keepHandshakes),
 		Asked: now.Add(-keepAsked),
 	})

@@ -11,6 +11,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"firstpass.internal/config"
@@ -45,7 +46,7 @@ type Hires interface {
 	Hires(ctx context.Context, from, to time.Time, yield func(map[string]any) error) error
 }
 
-// DeskConfig is what a desk needs. All of it but Hires is required.
+// DeskConfig is what a desk needs. All of it but Hires and Observe is required.
 type DeskConfig struct {
 	Sources []*Source
 	Ledger  *ledger.Ledger
@@ -54,6 +55,9 @@ type DeskConfig struct {
 	Refs    Refs
 	Audit   Auditor
 	Hires   Hires // for sources of kind entra
+	// Observe, if set, is told of n things that source said and what came of
+	// them, in the words of counts. It must be quick.
+	Observe func(source, what string, n int)
 	Now     func() time.Time
 	Logger  *slog.Logger
 }
@@ -65,6 +69,9 @@ type Desk struct {
 	cfg     DeskConfig
 	sources map[string]*Source
 	counts  counts
+	// kept has the sources of which nothing is kept that came while they were
+	// paused, as far as this process knows.
+	kept sync.Map
 	// One employee at a time: two snapshots of the same moment, taken at once,
 	// could end as one in the ledger and the other in Temporal. They are channels,
 	// so that who waits can give up: HR systems hang up after seconds.
@@ -80,6 +87,7 @@ func NewDesk(cfg DeskConfig) (*Desk, error) {
 		return nil, err
 	}
 	d := &Desk{cfg: cfg, sources: map[string]*Source{}}
+	d.counts.observe = cfg.Observe
 	for i := range d.locks {
 		d.locks[i] = make(chan struct{}, 1)
 	}

@@ -54,6 +54,9 @@ func (d *Desk) ReadFeed(ctx context.Context, in workflows.FeedInput, beat func(r
 	if err != nil {
 		return workflows.FeedResult{}, err
 	}
+	if off, err := d.paused(ctx, s); err != nil || off {
+		return workflows.FeedResult{Paused: off}, err
+	}
 	began := d.cfg.Now()
 	state, err := d.cfg.Ledger.Feed(ctx, s.name)
 	if err != nil {
@@ -106,6 +109,8 @@ func (d *Desk) noteRead(ctx context.Context, s *Source, began time.Time, full bo
 		switch {
 		case failed != nil:
 			f.LastFault = faultText(failed)
+		case out.Paused:
+			f.LastFault = "" // nothing was applied, and nothing is wrong
 		case out.Braked != "":
 			f.LastFault = "stopped by the brake: " + out.Braked
 			d.noteBrake(f, out)
@@ -197,7 +202,7 @@ func (d *Desk) readFiles(ctx context.Context, s *Source, beat func(int)) (workfl
 			out.Refused, err = []string{label(f.Name) + why}, nil
 		}
 		add(&sum, out)
-		if err != nil || out.Braked != "" {
+		if err != nil || out.Braked != "" || out.Paused {
 			return sum, err // what comes after it is newer, and must not go first
 		}
 		if len(out.Refused) > 0 {
@@ -270,7 +275,7 @@ func add(sum *workflows.FeedResult, out workflows.FeedResult) {
 	sum.Quarantined += out.Quarantined
 	sum.PassedOver += out.PassedOver
 	sum.Refused = append(sum.Refused, out.Refused...)
-	sum.Braked, sum.Drastic = out.Braked, out.Drastic
+	sum.Braked, sum.Drastic, sum.Paused = out.Braked, out.Drastic, out.Paused
 }
 
 // read compares all of a reading with the ledger first and applies it then:
@@ -285,6 +290,10 @@ func (d *Desk) read(ctx context.Context, s *Source, r reading) (workflows.FeedRe
 	}
 	if len(p.result.Refused) > 0 || p.result.Braked != "" {
 		return p.result, nil
+	}
+	if off, err := d.paused(ctx, s); err != nil || off {
+		p.result.Paused = off
+		return p.result, err // while it was read; the next read finds the same
 	}
 	return p.result, d.carryOut(ctx, s, r, p)
 }

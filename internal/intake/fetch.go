@@ -77,6 +77,11 @@ func (d *Desk) FetchEmployee(ctx context.Context, in workflows.FetchInput) (work
 	if n == nil || s.fetch == nil {
 		return workflows.FetchResult{Outcome: "nothing to fetch"}, nil
 	}
+	if off, err := d.paused(ctx, s); err != nil {
+		return workflows.FetchResult{}, err
+	} else if off {
+		return workflows.FetchResult{Outcome: reasonPaused}, d.putOff(ctx, s, 1, parcel{Notice: n})
+	}
 	now := d.cfg.Now() // what comes back was so at this time or later
 	delivery := Delivery{Header: n.Header, ContentType: n.ContentType, Body: n.Body, ReceivedAt: n.ReceivedAt}
 	vars, err := s.at(ctx, delivery, n.Item)

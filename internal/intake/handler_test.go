@@ -108,11 +108,6 @@ func TestLedgerUnavailable(t *testing.T) {
 	if rec.Code != 503 || rec.Header().Get("Retry-After") == "" {
 		t.Errorf("status %d", rec.Code)
 	}
-	r := post("", "")
-	r.Method, r.URL.Path = "GET", "/readyz"
-	if code := w.do(r).Code; code != 503 {
-		t.Errorf("readyz %d", code)
-	}
 }
 
 func TestHungUpCaller(t *testing.T) {

@@ -28,6 +28,7 @@ type row struct {
 	Where      string          `json:"where"`
 	Item       json.RawMessage `json:"item"`
 	ObservedAt time.Time       `json:"observed_at"`
+	Deleted    bool            `json:"deleted,omitempty"` // SCIM: the resource is gone
 }
 
 // fetched is an HR system's answer about an employee.
@@ -46,6 +47,14 @@ func (d *Desk) keep(ctx context.Context, s *Source, reason string, records int, 
 		return fmt.Errorf("intake: quarantine: %w", err)
 	}
 	content := string(p.content())
+	switch {
+	case reason != reasonPaused:
+	case p.Delivery != nil:
+		// What says the same may have said something else in between.
+		content = fmt.Sprintf("paused %d %s", p.Delivery.ReceivedAt.UnixNano(), content)
+	case p.Row != nil:
+		content = fmt.Sprintf("paused %d %s", p.Row.ObservedAt.UnixNano(), content)
+	}
 	if n := p.Notice; n != nil {
 		// Each asking is a record of its own: one that is asked anew may fail
 		// again before its old record is dropped.

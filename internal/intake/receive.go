@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"firstpass.internal/internal/intake/mapping"
 	"firstpass.internal/internal/jml"
 )
 
@@ -43,6 +44,29 @@ func (d *Desk) Receive(ctx context.Context, s *Source, in Delivery) (Received, e
 			return Received{Duplicate: true}, nil
 		}
 	}
+	off, err := d.paused(ctx, s)
+	if err != nil {
+		return Received{}, err
+	}
+	var out Received
+	if off {
+		out, err = Received{Quarantined: 1}, d.putOff(ctx, s, 1, parcel{Delivery: &in})
+	} else {
+		out, err = d.deliver(ctx, s, vars, in)
+	}
+	if err != nil {
+		return out, err
+	}
+	if key != "" {
+		if err := d.cfg.Ledger.MarkDelivery(ctx, s.name, key, d.cfg.Now()); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// deliver brings the records of an opened delivery to where they belong.
+func (d *Desk) deliver(ctx context.Context, s *Source, vars mapping.Vars, in Delivery) (Received, error) {
 	records := s.records(ctx, vars, in, nil)
 	if err := ctx.Err(); err != nil {
 		return Received{}, err // or an expression that was cut off would count as bad
@@ -75,11 +99,6 @@ func (d *Desk) Receive(ctx context.Context, s *Source, in Delivery) (Received, e
 		}
 	}
 	d.counts.add(s.name, countPassedOver, out.PassedOver)
-	if key != "" {
-		if err := d.cfg.Ledger.MarkDelivery(ctx, s.name, key, d.cfg.Now()); err != nil {
-			return out, err
-		}
-	}
 	return out, nil
 }
 

@@ -80,11 +80,29 @@ func (k sink) Take(ctx context.Context, resource map[string]any, deleted bool) e
 	ctx, cancel := context.WithTimeout(ctx, k.patience)
 	defer cancel()
 	now := d.cfg.Now()
+	off, err := d.paused(ctx, s)
+	if err != nil {
+		return err
+	}
+	if !off {
+		return k.take(ctx, resource, deleted, now)
+	}
+	raw, err := marshalTree(resource)
+	if err != nil {
+		return err
+	}
+	return d.putOff(ctx, s, 1, parcel{Row: &row{Where: "resource", Item: raw, ObservedAt: now, Deleted: deleted}})
+}
+
+// take brings to the joiner what a resource said at a time.
+func (k sink) take(ctx context.Context, resource map[string]any, deleted bool, at time.Time) error {
+	d, s := k.desk, k.source
+	now := d.cfg.Now()
 	if deleted {
 		resource = maps.Clone(resource)
 		resource["active"] = false // what maps know it by
 	}
-	r := s.record(ctx, mapping.Vars{Source: s.name, Settings: s.cfg.Settings, Body: resource, Item: resource}, nil, now, now)
+	r := s.record(ctx, mapping.Vars{Source: s.name, Settings: s.cfg.Settings, Body: resource, Item: resource}, nil, at, now)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -99,7 +117,7 @@ func (k sink) Take(ctx context.Context, resource map[string]any, deleted bool) e
 		if err != nil {
 			return err
 		}
-		if err := d.keep(ctx, s, r.Err.Error(), 1, parcel{Row: &row{"resource", raw, now}}); err != nil {
+		if err := d.keep(ctx, s, r.Err.Error(), 1, parcel{Row: &row{Where: "resource", Item: raw, ObservedAt: at}}); err != nil {
 			return err
 		}
 		return fmt.Errorf("%w: %w", scim.ErrUnprocessable, r.Err)

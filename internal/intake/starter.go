@@ -37,7 +37,9 @@ type StarterConfig struct {
 	// started. Without it the first full export would make a joiner of everybody
 	// ever hired.
 	LateLimit time.Duration
-	Now       func() time.Time
+	// Shows tells which search attributes journeys may set; nil: all.
+	Shows func(context.Context) workflows.Shows
+	Now   func() time.Time
 }
 
 // Starter brings snapshots to journeys and starts those that are not there.
@@ -52,6 +54,9 @@ func NewStarter(cfg StarterConfig) (*Starter, error) {
 	}
 	if err := cfg.Refs.check(); err != nil {
 		return nil, err
+	}
+	if cfg.Shows == nil {
+		cfg.Shows = func(context.Context) workflows.Shows { return workflows.ShowsAll }
 	}
 	return &Starter{cfg}, nil
 }
@@ -104,7 +109,7 @@ const resultWait = 3 * time.Second
 // signal with start (measured, SQLite); where there is one all the same, it
 // gets the snapshot.
 func (s *Starter) Introduce(ctx context.Context, e Errand) (Outcome, error) {
-	d := s.delivery(e)
+	d := s.delivery(ctx, e)
 	start, err := e.Snapshot.Start(e.Choice.Profile.StartHour)
 	if err != nil || e.Snapshot.StartDate.IsZero() || start.Before(s.cfg.Now().Add(-s.cfg.LateLimit)) {
 		return s.Deliver(ctx, e)
@@ -124,20 +129,20 @@ func (s *Starter) Introduce(ctx context.Context, e Errand) (Outcome, error) {
 	return d.outcome(OutcomeStarted, ""), nil
 }
 
-func (s *Starter) delivery(e Errand) delivery {
+func (s *Starter) delivery(ctx context.Context, e Errand) delivery {
 	if e.Ref == "" {
 		e.Ref = s.cfg.Refs.Ref(e.Source, e.Snapshot.EmployeeID)
 	}
 	if e.Kind == "" {
 		e.Kind = jml.KindJoiner
 	}
-	return delivery{e, s.cfg, workflows.JourneyID(e.Kind, e.Source, e.Ref)}
+	return delivery{e, s.cfg, workflows.JourneyID(e.Kind, e.Source, e.Ref), s.cfg.Shows(ctx)}
 }
 
 // Deliver hands a valid snapshot to the joiner or the mover of its employee,
 // which begins if there is none. Repeats do no harm. Errors are ErrUnavailable.
 func (s *Starter) Deliver(ctx context.Context, e Errand) (Outcome, error) {
-	d := s.delivery(e)
+	d := s.delivery(ctx, e)
 	// A cancelled hire goes the same way: where no joiner runs, one is started
 	// that ends at once and keeps the facts. Without it, a "scheduled" that HR
 	// sent earlier and that arrives later would start a joiner.
@@ -177,7 +182,7 @@ func (s *Starter) Deliver(ctx context.Context, e Errand) (Outcome, error) {
 // Signal hands a snapshot to a journey that runs, and begins none. Errors are
 // ErrUnavailable.
 func (s *Starter) Signal(ctx context.Context, e Errand) (Outcome, error) {
-	d := s.delivery(e)
+	d := s.delivery(ctx, e)
 	return d.signal(ctx, "no "+string(d.Kind)+" runs")
 }
 
@@ -188,7 +193,7 @@ var ErrRunning = errors.New("a journey of this kind is under way")
 // ErrRunning if one is under way; other errors are ErrUnavailable, and then it
 // may have begun all the same.
 func (s *Starter) Begin(ctx context.Context, e Errand) (Outcome, error) {
-	d := s.delivery(e)
+	d := s.delivery(ctx, e)
 	start, err := d.starts()
 	if err != nil {
 		return Outcome{}, err
@@ -212,8 +217,9 @@ func (s *Starter) Begin(ctx context.Context, e Errand) (Outcome, error) {
 // delivery is an errand on its way.
 type delivery struct {
 	Errand
-	cfg StarterConfig
-	id  string
+	cfg   StarterConfig
+	id    string
+	shows workflows.Shows
 }
 
 func (d delivery) outcome(k OutcomeKind, why string) Outcome {
@@ -240,14 +246,17 @@ func (d delivery) starts() (time.Time, error) {
 // Notify has an employee fetched: notices with one key meet in one workflow.
 // Repeats do no harm. Errors are ErrUnavailable.
 func (s *Starter) Notify(ctx context.Context, source, key string, n workflows.Notice) error {
+	var shown []temporal.SearchAttributeUpdate
+	if s.cfg.Shows(ctx) >= workflows.ShowsFirst {
+		shown = append(shown, temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(source))
+	}
 	_, err := s.cfg.Client.SignalWithStartWorkflow(ctx, workflows.FetchID(source, key), workflows.SignalNotice, n,
 		client.StartWorkflowOptions{
 			TaskQueue: s.cfg.TaskQueue,
 			// Each notice wants an answer of its own, whatever came of the last.
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			TypedSearchAttributes: temporal.NewSearchAttributes(
-				temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(source)),
-			StaticSummary: "Fetch an employee of " + source,
+			TypedSearchAttributes: temporal.NewSearchAttributes(shown...),
+			StaticSummary:         "Fetch an employee of " + source,
 		},
 		workflows.TypeFetch, workflows.FetchInput{Source: source})
 	if err != nil {
@@ -294,7 +303,7 @@ func (d delivery) facts() workflows.Facts {
 func (d delivery) input() workflows.JourneyInput {
 	in := workflows.JourneyInput{
 		Ref: d.Ref, Source: d.Source, Profile: d.Choice.Profile,
-		Open: d.Choice.Open || d.Choice.Block != nil, Block: d.Choice.Block,
+		Open: d.Choice.Open || d.Choice.Block != nil, Block: d.Choice.Block, Shows: d.shows,
 	}
 	if d.Kind != jml.KindJoiner {
 		in.Kind = d.Kind
@@ -308,12 +317,9 @@ func (d delivery) options(at time.Time, reuse enumspb.WorkflowIdReusePolicy) cli
 		WorkflowIDReusePolicy: reuse,
 		// Set here and not by the workflow: each change there is an action of its
 		// own.
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage).ValueSet(string(jml.StageScheduled)),
-			temporal.NewSearchAttributeKeyKeyword(workflows.AttributeSource).ValueSet(d.Source),
-			temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts).ValueSet(at),
-		),
-		StaticSummary: workflows.Type(d.Kind) + " " + d.Ref,
+		TypedSearchAttributes: workflows.StartAttributes(d.shows, d.Kind, d.Source, d.Snapshot.Site, at, d.cfg.Now()),
+		StaticSummary:         workflows.Type(d.Kind) + " `" + d.Ref + "` of source " + d.Source,
+		StaticDetails:         "Everything about this journey: `firstpass show " + d.Ref + "`",
 	}
 }
 

@@ -220,7 +220,7 @@ func TestStarter(t *testing.T) {
 				t.Errorf("why = %q", out.Why)
 			}
 			if strings.HasSuffix(tc.calls, "start") {
-				if d := cmp.Diff(workflows.JourneyInput{Ref: ref, Source: "hr", Profile: p}, c.input); d != "" {
+				if d := cmp.Diff(workflows.JourneyInput{Ref: ref, Source: "hr", Profile: p, Shows: workflows.ShowsAll}, c.input); d != "" {
 					t.Error(d)
 				}
 				starts, _ := c.options.TypedSearchAttributes.GetTime(temporal.NewSearchAttributeKeyTime(workflows.AttributeStarts))
@@ -228,7 +228,7 @@ func TestStarter(t *testing.T) {
 				if tc.snap.StartDate.IsZero() {
 					want = noon // without a date: now
 				}
-				if !starts.Equal(want) || c.options.TypedSearchAttributes.Size() != 3 || c.options.TaskQueue != "queue" {
+				if !starts.Equal(want) || c.options.TypedSearchAttributes.Size() != 6 || c.options.TaskQueue != "queue" {
 					t.Errorf("options = %+v", c.options)
 				}
 			}

@@ -19,6 +19,10 @@ type Status struct {
 	NextRead time.Time `json:"next_read,omitzero"`
 	Fault    string    `json:"fault,omitempty"` // why the last read failed
 	Braked   string    `json:"braked,omitempty"`
+	// Paused is since when somebody has what it sends kept and not acted on, and
+	// Kept how many records that are.
+	Paused time.Time `json:"paused,omitzero"`
+	Kept   int       `json:"kept,omitempty"`
 	// Lag is how long HR's facts of the last 24 hours were under way on average,
 	// in seconds.
 	Lag float64 `json:"lag_seconds"`
@@ -53,7 +57,20 @@ func (d *Desk) Status(ctx context.Context) ([]Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, status(s, f, counts, now, known, pre, len(waiting)))
+		st := status(s, f, counts, now, known, pre, len(waiting))
+		for _, q := range waiting {
+			if q.Reason == reasonPaused {
+				st.Kept++
+			}
+		}
+		pause, err := d.cfg.Ledger.Paused(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if pause.On {
+			st.Paused, st.Silent = pause.Since, false
+		}
+		out = append(out, st)
 	}
 	return out, nil
 }

@@ -104,6 +104,17 @@ func (r BlockReason) NeedsSomebody() bool {
 	return false
 }
 
+// Passes reports whether what stands in the way goes away without anybody at
+// this journey: by itself, or for all at once.
+func (r BlockReason) Passes() bool {
+	switch r {
+	case ReasonUserNotReady, ReasonChannelUnavailable, ReasonGraphUnavailable, ReasonAuditUnavailable, ReasonUserReplaced,
+		ReasonPassLost, ReasonHalted, ReasonInternal:
+		return true
+	}
+	return false
+}
+
 // advice returns the sentence an operator acts on. Unless the reason needs
 // somebody, the journey goes on by itself: it is looked at again.
 func advice(r BlockReason) string {
@@ -143,7 +154,7 @@ func advice(r BlockReason) string {
 	case ReasonGraphUnavailable:
 		return "Microsoft Graph does not answer or is throttled. Nothing to do unless it lasts."
 	case ReasonAuditUnavailable:
-		return "The audit file can't be written, and without an audit line there is no pass. Mend the disk or the path in audit.file."
+		return "The ledger takes no rows, and without a row there is no pass. See that its disk has room, or that PostgreSQL answers: firstpass check."
 	case ReasonContactHeld:
 		return "HR changed the private address or number shortly before the hand-over. Ask the employee by a way you know of old, then: firstpass held approve REF, or firstpass held reject REF to use the address from before."
 	case ReasonVanished:

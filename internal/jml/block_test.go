@@ -71,3 +71,16 @@ func TestHoldBlock(t *testing.T) {
 		t.Errorf("no hold: %v", b)
 	}
 }
+
+// TestPasses: what goes away by itself is nothing that somebody has to end, and
+// what nobody knows yet is looked at.
+func TestPasses(t *testing.T) {
+	for _, r := range Reasons() {
+		if r.Passes() && r.NeedsSomebody() {
+			t.Errorf("%s passes, and needs somebody", r)
+		}
+	}
+	if !ReasonHalted.Passes() || ReasonHeld.Passes() || ReasonUserDisabled.Passes() || BlockReason("nothing we know").Passes() {
+		t.Error("a switch is lifted for all at once; a hold, a disabled account and what is unknown are somebody's work")
+	}
+}

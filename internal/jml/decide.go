@@ -19,6 +19,10 @@ type Situation struct {
 	Stop    *Stop // somebody wants it to end
 	Aborted bool  // Temporal cancelled it
 
+	Held     bool      // an operator lets nothing be issued
+	Override *Override // of HR's start, by an operator
+	Linked   string    // object id of the user that an operator named; empty: as HR says
+
 	Verdict *Verdict  // of preflight, for the facts as they are; nil: to be asked for
 	Block   *Block    // what stood in the way at the last try
 	Recheck time.Time // no other try before; zero: at once
@@ -107,6 +111,14 @@ type Plan struct {
 // nobody who is to have no pass keeps one; then a pass that is out must be
 // right; and only then is there another.
 func Decide(s Situation) Plan {
+	plan := s.next()
+	if o := s.Override; plan.Step == StepWait && s.Overridden() && !o.Until.IsZero() {
+		plan.Until = earlier(plan.Until, o.Until) // HR's start counts again from then on
+	}
+	return plan
+}
+
+func (s Situation) next() Plan {
 	if s.Closed != "" {
 		return s.closed()
 	}
@@ -190,7 +202,7 @@ func (s Situation) reached() (Plan, bool) {
 	default:
 		return Plan{}, false
 	}
-	other := s.Ended.Match != Match{} && s.Ended.Match != s.Facts.UserMatch()
+	other := s.Ended.Match != Match{} && s.Ended.Match != s.Match()
 	raised := s.Profile.Chosen() && s.Profile.Requirement().Raises(s.Ended.Require)
 	if other || raised {
 		return Plan{}, false // preflight finds out what this user has, and whether it is enough now
@@ -271,7 +283,7 @@ func (s Situation) end() Plan {
 	if s.Stop != nil {
 		outcome = s.Stop.Outcome
 	}
-	if outcome == StageCompleted && s.Ended == nil {
+	if outcome == StageCompleted && s.Ended == nil && s.Stop.Proof == "" {
 		outcome = StageCancelled // without a pass nobody has set up anything
 	}
 	return Plan{Step: StepClose, Stage: outcome, Why: s.whyEnd()}
@@ -297,8 +309,8 @@ func (s Situation) running() Plan {
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "another one was asked for"}
 	case p.Moved(s.Start(), s.Now):
 		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "the start has moved"}
-	case s.Facts.UserMatch() != p.Match:
-		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "HR names another user"}
+	case s.Match() != p.Match:
+		return Plan{Step: StepWithdraw, Stage: StagePass, Why: "another user is named"}
 	case s.Profile.Chosen() && !s.Profile.Requirement().Equal(p.Require):
 		return Plan{Step: StepRequire, Stage: StagePass}
 	}
@@ -338,6 +350,9 @@ func (s Situation) ahead() Plan {
 		// for asks for nothing more.
 		return Plan{Step: StepClose, Stage: StageSkipped, Why: "no profile asks more of this position"}
 	}
+	if s.Held {
+		return s.held()
+	}
 	if !s.Profile.Chosen() {
 		return s.unchosen()
 	}
@@ -360,6 +375,19 @@ func (s Situation) ahead() Plan {
 		return s.tries()
 	}
 	return s.judged()
+}
+
+// held waits for an operator's word. Nobody is asked and nothing is looked up;
+// but a request that is open already lapses when it would.
+func (s Situation) held() Plan {
+	until := s.Deadline()
+	if s.asks() && s.Approval.open() && s.Approval.Until.After(s.askAt()) {
+		if !s.Now.Before(s.Approval.Until) {
+			return s.lapsed()
+		}
+		until = earlier(until, s.Approval.Until)
+	}
+	return Plan{Step: StepWait, Stage: StageBlocked, Block: Blocked(ReasonHeld, ""), Until: until}
 }
 
 // unchosen has the rules asked again. A verdict that brings no profile is a
@@ -464,6 +492,39 @@ func (s Situation) late() bool {
 	return s.Kind == KindJoiner && s.FirstSeen.After(s.Start())
 }
 
+// Override is another start than HR's, by an operator.
+type Override struct {
+	Date Date
+	Hour Clock // zero: HR's time of day, else the profile's
+	// Until is when HR's start counts again; zero: when HR says another one.
+	Until time.Time
+}
+
+// Overridden reports whether an operator's start counts in place of HR's. What
+// somebody asked for begins when he did.
+func (s Situation) Overridden() bool {
+	o := s.Override
+	return o != nil && !s.Kind.Asked() && (o.Until.IsZero() || s.Now.Before(o.Until))
+}
+
+// MovesStart reports whether f says another start than the facts of s: an
+// override was made against those, and ends.
+func (s Situation) MovesStart(f Snapshot) bool {
+	if s.Kind == KindMover {
+		return f.EffectiveDate != s.Facts.EffectiveDate || f.Zone != s.Facts.Zone
+	}
+	return f.startMoved(s.Facts)
+}
+
+// Match returns how the user is found: by the object id that an operator named,
+// else as HR says.
+func (s Situation) Match() Match {
+	if s.Linked != "" {
+		return Match{Attribute: MatchObjectID, Value: s.Linked}
+	}
+	return s.Facts.UserMatch()
+}
+
 // Start returns the first moment at which a pass of this journey may work. For a
 // joiner that is the employee's start; for a mover, when the position takes
 // effect; for what somebody asked for, when he did. Intake validated the
@@ -474,6 +535,8 @@ func (s Situation) Start() time.Time {
 	switch {
 	case s.Kind.Asked() && s.Request != nil:
 		return s.Request.At.UTC()
+	case s.Overridden():
+		f = s.Override.of(s.Kind, f)
 	case s.Kind == KindMover && f.EffectiveDate.IsZero():
 		return s.FirstSeen.UTC()
 	case s.Kind == KindMover:
@@ -484,6 +547,18 @@ func (s Situation) Start() time.Time {
 		t = Instant(f.StartDate, s.Profile.StartHour, time.UTC)
 	}
 	return t.UTC()
+}
+
+// of returns f with the start of o.
+func (o Override) of(kind Kind, f Snapshot) Snapshot {
+	f.StartDate = o.Date
+	if kind == KindMover {
+		f.StartTime = nil
+	}
+	if o.Hour != (Clock{}) {
+		f.StartTime = &o.Hour
+	}
+	return f
 }
 
 // IssueAt returns when the pass is to be issued, or the link sent: the lead time

@@ -264,6 +264,14 @@ func lives() []life {
 			s.Pass.Again = true
 		}
 	}
+	onHold := func(s *Situation) { s.Held = true }
+	moved := func(o Override) func(*Situation) { return func(s *Situation) { s.Override = &o } }
+	linked := func(s *Situation) { s.Linked = "5f0c6c1e-0000-4000-8000-000000000001" }
+	byHand := func(s *Situation) {
+		if s.Closed == "" {
+			s.Stop = &Stop{Outcome: StageCompleted, Actor: "op", Reason: "asked to", Proof: "saw the key"}
+		}
+	}
 	return []life{
 		// Joiner.
 		{"nothing special", KindJoiner, nil, Verdict{}, EndedPass{}, "", [6]string{
@@ -531,6 +539,112 @@ func lives() []life {
 			"rest",
 		}},
 
+		// An operator steers.
+		{"held", KindJoiner, do(due, onHold), Verdict{}, ended(EndAgain), "", [6]string{
+			"wait blocked held Dec 8 08:00",
+			"keep, wait blocked held Dec 8 08:00",
+			"keep, wait blocked held Dec 8 08:00",
+			"keep, wait blocked held Dec 8 08:00",
+			"keep, close completed",
+			"rest",
+		}},
+		{"held, nobody resumes", KindJoiner, do(onHold, func(s *Situation) {
+			if s.Pass == nil {
+				s.Now = s.Deadline()
+			}
+		}), Verdict{}, ended(EndTimedOut), "", [6]string{
+			"tell missed, close timedOut",
+			"keep, tell missed, close timedOut",
+			"keep, tell missed, close timedOut",
+			"keep, tell missed, close timedOut",
+			"keep, close completed",
+			"rest",
+		}},
+		{"held, the employee leaves", KindJoiner, do(onHold, hr(status(StatusLeft))), Verdict{}, EndedPass{}, "", [6]string{
+			"close cancelled",
+			"withdraw, close cancelled",
+			"withdraw, close cancelled",
+			"withdraw, tell alert, close cancelled",
+			"withdraw, tell alert, close completed",
+			"rest",
+		}},
+		{"held, the start moves later", KindJoiner, do(onHold, hr(on(2026, 12, 8))), Verdict{}, EndedPass{}, "", [6]string{
+			"wait blocked held Dec 15 08:00",
+			"withdraw, wait blocked held Dec 15 08:00",
+			"withdraw, tell moved, wait blocked held Dec 15 08:00",
+			"withdraw, tell moved, wait blocked held Dec 15 08:00",
+			"withdraw, close completed",
+			"reopen",
+		}},
+		{"held while approval is open", KindJoiner, do(lapsing, onHold, func(s *Situation) {
+			if s.Pass == nil {
+				s.Now = utc(11, 27, 0)
+			}
+		}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait blocked held Nov 29 08:00",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
+		{"held, and approval lapses", KindJoiner, do(closedAs(StageLapsed), lapsing, onHold), Verdict{}, EndedPass{}, "", [6]string{
+			"close lapsed",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
+		{"an operator moves the start later", KindJoiner, moved(Override{Date: Date{2026, 12, 8}}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait scheduled Dec 6 08:00",
+			"withdraw, wait scheduled Dec 6 08:00",
+			"withdraw, tell moved, wait scheduled Dec 6 08:00",
+			"withdraw, tell moved, wait scheduled Dec 6 08:00",
+			"withdraw, close completed",
+			"rest",
+		}},
+		{"an operator moves the start earlier", KindJoiner, moved(Override{Date: Date{2026, 11, 27}, Hour: Clock{Hour: 7}}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait scheduled Nov 25 06:00",
+			"withdraw, preflight, issue",
+			"withdraw, preflight, issue",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
+		{"an operator moves the start for a while", KindJoiner, moved(Override{Date: Date{2026, 12, 8}, Until: utc(12, 3, 0)}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait scheduled Dec 3 00:00",
+			"withdraw, wait scheduled Dec 3 00:00",
+			"withdraw, tell moved, wait scheduled Dec 3 00:00",
+			"withdraw, tell moved, wait scheduled Dec 3 00:00",
+			"withdraw, close completed",
+			"rest",
+		}},
+		{"an operator's start counts no longer", KindJoiner, moved(Override{Date: Date{2026, 12, 8}, Until: utc(11, 20, 12)}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait scheduled Nov 29 08:00",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
+		{"an operator links another user", KindJoiner, do(due, linked), Verdict{}, EndedPass{}, "", [6]string{
+			"preflight, issue",
+			"withdraw, preflight, issue",
+			"withdraw, preflight, issue",
+			"withdraw, preflight, issue",
+			"withdraw, preflight, issue",
+			"rest",
+		}},
+		{"registered, proved by hand", KindJoiner, byHand, Verdict{}, EndedPass{}, "", [6]string{
+			"close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
+			"rest",
+		}},
+
 		// Approval.
 		{"approval needed", KindJoiner, byRule(func(p *Profile) { p.Approve = true }), Verdict{}, EndedPass{}, "", [6]string{
 			"wait scheduled Nov 26 08:00",
@@ -681,6 +795,22 @@ func lives() []life {
 			"withdraw, tell alert, close completed",
 			"rest",
 		}},
+		{"mover, an operator moves the start", KindMover, moved(Override{Date: Date{2026, 12, 8}}), Verdict{}, EndedPass{}, "", [6]string{
+			"wait scheduled Dec 6 08:00",
+			"withdraw, wait scheduled Dec 6 08:00",
+			"withdraw, tell moved, wait scheduled Dec 6 08:00",
+			"withdraw, tell moved, wait scheduled Dec 6 08:00",
+			"withdraw, close completed",
+			"rest",
+		}},
+		{"mover, held", KindMover, do(due, onHold), Verdict{}, EndedPass{}, "", [6]string{
+			"wait blocked held Dec 8 08:00",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
 
 		// Recovery.
 		{"recovery", KindRecovery, nil, Verdict{}, EndedPass{}, "", [6]string{
@@ -721,6 +851,22 @@ func lives() []life {
 			"withdraw, close cancelled",
 			"withdraw, tell alert, close cancelled",
 			"withdraw, tell alert, close completed",
+			"rest",
+		}},
+		{"recovery, held", KindRecovery, do(stolen, onHold), Verdict{}, EndedPass{}, "", [6]string{
+			"wait blocked held Nov 27 12:00",
+			"keep",
+			"keep",
+			"keep",
+			"keep, close completed",
+			"rest",
+		}},
+		{"recovery, registered, proved by hand", KindRecovery, byHand, Verdict{}, EndedPass{}, "", [6]string{
+			"close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
+			"withdraw, close completed",
 			"rest",
 		}},
 
@@ -766,6 +912,14 @@ func lives() []life {
 			"keep",
 			"keep",
 			"keep",
+			"keep, remove, close completed",
+			"rest",
+		}},
+		{"staging, held until the window is over", KindStaging, do(approvedNow, onHold), Verdict{}, ended(EndAgain), "", [6]string{
+			"wait blocked held Nov 20 20:00",
+			"keep, wait blocked held Nov 20 20:00",
+			"keep, wait blocked held Nov 20 20:00",
+			"keep, wait blocked held Nov 20 20:00",
 			"keep, remove, close completed",
 			"rest",
 		}},

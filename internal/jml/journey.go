@@ -135,6 +135,11 @@ type Stop struct {
 	Outcome Stage  `json:"outcome"`
 	Actor   string `json:"actor"`
 	Reason  string `json:"reason"`
+	// Proof says what somebody looked at who says that what was wanted is
+	// registered: with StageCompleted, of a journey of any kind.
+	Proof string `json:"proof,omitempty"`
+	// Version is that of the journey as who stops it saw it; 0: whatever it is.
+	Version int `json:"version,omitempty"`
 }
 
 // PassEnd says why a pass ended.

@@ -77,9 +77,13 @@ const (
 
 // Match names the Entra user attribute that identifies an employee.
 type Match struct {
-	Attribute string `json:"attribute"` // one of MatchAttributes
+	Attribute string `json:"attribute"` // one of MatchAttributes, or MatchObjectID
 	Value     string `json:"value"`
 }
+
+// MatchObjectID finds a user by the object id, which an operator named. HR does
+// not name object ids, so it is none of MatchAttributes.
+const MatchObjectID = "id"
 
 // MatchAttributes lists the user attributes an employee may be matched by.
 // Names and mail addresses of people are left out: they are not unique and

@@ -31,13 +31,15 @@ func changes(kind Kind, from, to Stage) bool {
 		return true // HR may move the start to any day, whatever the stage
 	case to == StageScheduled:
 		return false // somebody asked for it now
+	case to == StageCompleted:
+		return true // an operator's word
 	case from == StageScheduled: // only until the first look
 		return slices.Contains([]Stage{StageApproval, StageBlocked, StageCancelled}, to) ||
 			kind == KindRecovery && (to == StagePass || to == StageSkipped)
 	case kind == KindRecovery:
 		return true
 	case from == StageApproval: // of a pass already, where HR named another user since
-		return slices.Contains([]Stage{StageBlocked, StagePass, StageCompleted, StageCancelled, StageRefused, StageLapsed}, to)
+		return slices.Contains([]Stage{StageBlocked, StagePass, StageCompleted, StageSkipped, StageCancelled, StageRefused, StageLapsed}, to)
 	case from == StagePass: // approved, unless HR names another user
 		return !slices.Contains([]Stage{StageRefused, StageLapsed}, to)
 	}
@@ -73,7 +75,7 @@ func brings(kind Kind, from, to Stage) string {
 	case StageCompleted:
 		switch {
 		case from != StagePass:
-			return "what the last pass reached is enough again"
+			return "operator: registered, proved by hand; or what the last pass reached is enough again"
 		case kind == KindStaging:
 			return "operator: the device is done"
 		}

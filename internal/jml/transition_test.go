@@ -71,7 +71,7 @@ func (w *world) midway() {
 	}
 	s.Pass = &RunningPass{UserID: "u", Start: s.Start(), Match: s.Facts.UserMatch(), Require: s.Profile.Requirement()}
 	if w.until = s.Deadline(); w.one(2) {
-		w.ended(EndRegistered)
+		w.ended([]PassEnd{EndRegistered, EndAlready}[w.pick(2)])
 		s.Profile.Devices, s.Profile.Approve = 2, w.one(2)
 	}
 }

@@ -112,7 +112,7 @@ func (w *world) step() (bool, error) {
 			break
 		}
 		s.Verdict, s.Told = nil, nil
-		s.Pass = &RunningPass{UserID: "u", Start: s.Start(), Match: s.Facts.UserMatch(), Require: s.Profile.Requirement()}
+		s.Pass = &RunningPass{UserID: "u", Start: s.Start(), Match: s.Match(), Require: s.Profile.Requirement()}
 		w.until, w.settles = s.Deadline(), false
 		w.enter(StagePass)
 	case StepKeep:
@@ -167,6 +167,13 @@ func (w *world) check(p Plan) error {
 		if e != nil && e.Seen && e.Moved && e.End != EndRegistered && e.End != EndAlready && s.tells(MessageMoved) {
 			return fmt.Errorf("waits, and who holds a dead code was not told")
 		}
+		if s.Overridden() && !s.Override.Until.IsZero() && p.Until.After(s.Override.Until) {
+			return fmt.Errorf("sleeps over the end of an override")
+		}
+	case StepAsk, StepPreflight:
+		if s.Held {
+			return fmt.Errorf("%s though an operator holds it", p.Step)
+		}
 	case StepIssue:
 		return w.mayIssue()
 	case StepKeep, StepRequire:
@@ -185,6 +192,8 @@ func (w *world) check(p Plan) error {
 		switch {
 		case !p.Stage.Closed():
 			return fmt.Errorf("closed as %q", p.Stage)
+		case p.Stage == StageCompleted && s.Stop != nil && s.Stop.Proof != "":
+			// somebody's word
 		case p.Stage == StageCompleted && (e == nil || e.End != EndRegistered && s.Kind != KindStaging):
 			return fmt.Errorf("completed, and nothing was registered with our pass")
 		case p.Stage == StageSkipped && s.Kind == KindMover && s.Block != nil && s.Block.Reason == ReasonProfileMissing:
@@ -208,8 +217,8 @@ func (w *world) mayIssue() error {
 		return fmt.Errorf("a pass without a fresh verdict")
 	case s.ending():
 		return fmt.Errorf("a pass for a journey that ends")
-	case s.Facts.Hold != "" || s.Barred != nil:
-		return fmt.Errorf("a pass though %s, %v", s.Facts.Hold, s.Barred)
+	case s.Facts.Hold != "" || s.Barred != nil || s.Held:
+		return fmt.Errorf("a pass though %s, %v, held %t", s.Facts.Hold, s.Barred, s.Held)
 	case !s.Profile.Chosen():
 		return fmt.Errorf("a pass without a profile")
 	case s.Now.Before(s.IssueAt()) || !s.Now.Before(s.Deadline()):
@@ -243,8 +252,12 @@ func (w *world) pass(until time.Time) {
 }
 
 func (w *world) keep() {
-	w.pass(w.until)
 	s := &w.s
+	if o := s.Override; s.Overridden() && o.Until.After(s.Now) && o.Until.Before(w.until) {
+		w.pass(o.Until)
+		return
+	}
+	w.pass(w.until)
 	switch {
 	case !s.Now.Before(w.until):
 		w.ended(EndTimedOut)
@@ -275,7 +288,7 @@ func (w *world) ended(end PassEnd) {
 		w.stand(ReasonGraphUnavailable)
 	case end == EndAgain && w.one(3):
 		s.Barred = Blocked(ReasonReissueCap, "")
-	case end == EndCancelled && !s.ending() && !was.Again && s.Start().Equal(was.Start):
+	case end == EndCancelled && !s.ending() && !was.Again && s.Start().Equal(was.Start) && s.Match() == was.Match:
 		w.stand(ReasonPassLost)
 	}
 }
@@ -315,8 +328,17 @@ func (w *world) preflight() {
 // happen is something that HR, an operator, or nobody in particular does.
 func (w *world) happen() {
 	s := &w.s
-	said := func() { s.Facts.ObservedAt = s.Facts.ObservedAt.Add(time.Second); s.Verdict = nil }
-	switch w.pick(15) {
+	before := s.Facts
+	said := func() {
+		s.Facts.ObservedAt, s.Verdict = s.Facts.ObservedAt.Add(time.Second), nil
+		if now := s.Facts; (Situation{Kind: s.Kind, Facts: before}).MovesStart(now) {
+			s.Override = nil // so does the workflow
+		}
+		if s.Facts.UserMatch() != before.UserMatch() {
+			s.Linked = ""
+		}
+	}
+	switch w.pick(19) {
 	case 0, 1:
 		s.Facts.StartDate = dayOf(s.Now.Add(w.days(-4, 25)))
 		said()
@@ -360,6 +382,9 @@ func (w *world) happen() {
 			}
 		}
 		s.Stop = &Stop{Outcome: outcome, Actor: "op", Reason: "asked to"}
+		if w.one(3) {
+			s.Stop.Outcome, s.Stop.Proof = StageCompleted, "saw the key"
+		}
 	case 9:
 		if s.Pass != nil {
 			s.Pass.Again = true
@@ -373,9 +398,31 @@ func (w *world) happen() {
 		s.Aborted = w.one(4)
 	case 14:
 		if s.Ended != nil { // taken back
-			s.Profile, s.Facts.Match = w.had, w.was
-			said()
+			s.Profile, s.Linked = w.had, ""
+			if w.was.Attribute == MatchObjectID {
+				s.Linked = w.was.Value
+			} else {
+				s.Facts.Match = w.was
+			}
+			s.Facts.ObservedAt, s.Verdict = s.Facts.ObservedAt.Add(time.Second), nil
 		}
+	case 15, 16:
+		s.Held = !s.Held && w.one(2)
+	case 17:
+		s.Override = nil
+		if w.one(2) {
+			s.Override = &Override{Date: dayOf(s.Now.Add(w.days(-2, 25))), Hour: Clock{Hour: w.pick(24)}}
+			if w.one(2) {
+				s.Override.Until = s.Now.Add(w.days(0, 10))
+			}
+		}
+		s.Verdict = nil
+	case 18:
+		s.Linked = []string{"", "5f0c6c1e-0000-4000-8000-000000000001"}[w.pick(2)]
+		if a := s.Approval; !a.refused() {
+			s.Approval = Approval{}
+		}
+		s.Verdict = nil
 	}
 }
 
