@@ -53,6 +53,15 @@ type Config struct {
 
 	TenantID, ClientID, ClientSecret string
 
+	// Apps are clients besides the one above, and applications that people sign
+	// in to. Operators are those people; what StateFile holds wins over them.
+	Apps      []App
+	Operators []Operator
+
+	// DeviceInterval is how many seconds a device is told to wait between two
+	// questions; default 5.
+	DeviceInterval int
+
 	// IdentityHeader is what GET /msi/token on the management listener wants
 	// in X-IDENTITY-HEADER (App Service managed identity).
 	IdentityHeader string
@@ -98,6 +107,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.GrantedPermissions == nil {
 		c.GrantedPermissions = DefaultPermissions()
+	}
+	if c.DeviceInterval <= 0 {
+		c.DeviceInterval = 5
 	}
 	if c.PageSize <= 0 {
 		c.PageSize = 100

@@ -16,7 +16,8 @@ func TestContractNamesEveryOperation(t *testing.T) {
 	}
 	want := []string{entrasim.OpListUsers, entrasim.OpGetUser, entrasim.OpListSponsors, entrasim.OpSendMail, entrasim.OpCheckMemberGroups, entrasim.OpTransitiveMemberOf, entrasim.OpListRoleAssignments,
 		entrasim.OpListMethods, entrasim.OpListPasses, entrasim.OpCreatePass, entrasim.OpGetPass, entrasim.OpDeletePass, entrasim.OpGetPolicy, entrasim.OpListOrganization,
-		entrasim.OpRevokeSessions, entrasim.OpListAccessPolicies, entrasim.OpListDomains, entrasim.OpListFederation, entrasim.OpGetMethodsPolicy}
+		entrasim.OpRevokeSessions, entrasim.OpListAccessPolicies, entrasim.OpListDomains, entrasim.OpListFederation, entrasim.OpGetMethodsPolicy,
+		entrasim.OpListGroups, entrasim.OpTransitiveMembers}
 	for range 6 {
 		want = append(want, entrasim.OpGetMethod, entrasim.OpDeleteMethod)
 	}

@@ -1,7 +1,8 @@
 // Package entrasim is a Microsoft Entra tenant played on loopback: the token
 // endpoint and the part of Microsoft Graph v1.0 that issuing Temporary Access
-// Passes and telling people of them touches, over TLS, plus a second, plain-http
-// listener which drives it and answers what happened.
+// Passes and telling people of them touches, and the identity provider that
+// operators sign in at (signin.go), over TLS, plus a second, plain-http listener
+// which drives it and answers what happened.
 //
 // It exists because the two things that matter most about a pass cannot be
 // tried on a real tenant at will: what is left behind when an answer is lost,

@@ -95,7 +95,7 @@ func routes() []route {
 		{OpListDomains, http.MethodGet, "/v1.0/domains", directory, any(domains), (*Tenant).listDomains},
 		{OpListFederation, http.MethodGet, "/v1.0/domains/{domainId}/federationConfiguration", directory, any(domains), (*Tenant).listFederation},
 		{OpGetMethodsPolicy, http.MethodGet, "/v1.0/policies/authenticationMethodsPolicy", authService, any(append(access, policy...)), (*Tenant).getMethodsPolicy},
-	}, methodRoutes()...)
+	}, append(bulkRoutes(), methodRoutes()...)...)
 }
 
 // matchTemplate compares an escaped path with a template segment by segment and

@@ -12,6 +12,7 @@ type RequestKind string
 const (
 	KindGraphRequest    RequestKind = "graph"
 	KindTokenRequest    RequestKind = "token"
+	KindBatch           RequestKind = "batch"    // what holds several Graph requests
 	KindMetadataRequest RequestKind = "metadata" // openid configuration, instance discovery
 )
 
@@ -76,6 +77,7 @@ func (h *history) add(r Request) {
 		h.counts.Graph++
 	case KindTokenRequest:
 		h.counts.Token++
+	case KindBatch: // its parts count
 	default:
 		h.counts.Metadata++
 	}

@@ -55,6 +55,28 @@ func (t *Tenant) simRoutes(mux *http.ServeMux) {
 			done(w, http.StatusOK, &in, t.SetPermissions(in.ClientID, in.Permissions...))
 		}
 	})
+	mux.HandleFunc("GET /sim/operators", func(w http.ResponseWriter, _ *http.Request) {
+		manageJSON(w, http.StatusOK, object{"operators": orEmpty(t.Operators())})
+	})
+	mux.HandleFunc("PUT /sim/operators", func(w http.ResponseWriter, r *http.Request) {
+		var in Operator
+		if readJSON(w, r, &in) {
+			o, err := t.SetOperator(in)
+			done(w, http.StatusOK, &o, err)
+		}
+	})
+	mux.HandleFunc("DELETE /sim/operators/{upn}", func(w http.ResponseWriter, r *http.Request) {
+		done(w, http.StatusNoContent, nil, t.RemoveOperator(r.PathValue("upn")))
+	})
+	mux.HandleFunc("POST /sim/apps", func(w http.ResponseWriter, r *http.Request) {
+		var in App
+		if readJSON(w, r, &in) {
+			done(w, http.StatusNoContent, nil, t.AddApp(in)) // the answer repeats no secret
+		}
+	})
+	mux.HandleFunc("POST /sim/keys/rotate", func(w http.ResponseWriter, r *http.Request) {
+		done(w, http.StatusNoContent, nil, t.RotateKey(r.URL.Query().Get("keep") != "0"))
+	})
 	mux.HandleFunc("GET /sim/requests", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("count") == "1" {
 			manageJSON(w, http.StatusOK, t.Counts())

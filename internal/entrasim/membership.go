@@ -106,18 +106,19 @@ func orNullBool(b bool) any {
 	return true
 }
 
-// listRoleAssignments answers the assignments made to one principal itself,
+// listRoleAssignments answers all assignments, or those made to one principal itself,
 // scoped ones included; those of his groups must be asked for by group id.
 //
 // Source: learn.microsoft.com/graph/api/rbacapplication-list-roleassignments
 func (t *Tenant) listRoleAssignments(c *call) reply {
 	prop, value, err := parseEq(c.query.Get("$filter"))
-	if err != nil || prop != "principalId" {
+	everybody := !c.query.Has("$filter")
+	if !everybody && (err != nil || prop != "principalId") {
 		return refusal(directory, http.StatusBadRequest, "Request_UnsupportedQuery", "This tenant lists role assignments by $filter=principalId eq 'id' only.")
 	}
 	var all []any
 	for _, r := range t.st.Roles {
-		if strings.EqualFold(r.PrincipalID, value) {
+		if everybody || strings.EqualFold(r.PrincipalID, value) {
 			all = append(all, object{"id": r.ID, "principalId": r.PrincipalID, "roleDefinitionId": r.RoleID, "directoryScopeId": r.scope()})
 		}
 	}

@@ -14,12 +14,16 @@ func (t *Tenant) serveTLS(w http.ResponseWriter, r *http.Request) {
 	}
 	defer t.inflight.Done()
 	c := t.newCall(w, r)
-	if entra, template := t.entraHandler(r); entra != nil {
-		rec := Request{Kind: KindTokenRequest, Operation: OpToken, Template: template}
+	if entra, op, template := t.entraHandler(r); entra != nil {
+		rec := Request{Kind: KindTokenRequest, Operation: op, Template: template}
 		if r.Method == http.MethodGet {
-			rec.Kind, rec.Operation = KindMetadataRequest, "metadata"
+			rec.Kind = KindMetadataRequest
 		}
 		t.play(w, c, rec, func() reply { return entra(c) })
+		return
+	}
+	if r.Method == http.MethodPost && r.URL.Path == batchPath {
+		t.play(w, c, Request{Kind: KindBatch, Operation: OpBatch, Template: batchPath}, func() reply { return t.batch(c) })
 		return
 	}
 	rec := Request{Kind: KindGraphRequest, Operation: opUnknown}
@@ -80,15 +84,35 @@ func (t *Tenant) play(w http.ResponseWriter, c *call, rec Request, work func() r
 	_, _ = w.Write(body) // the client may be gone; the history has the outcome
 }
 
+// Operations of the identity provider, for Match.Operation. OpToken is among
+// those of Graph.
+const (
+	OpMetadata   = "metadata" // openid configuration, instance discovery
+	OpKeys       = "keys"
+	OpAuthorize  = "authorize" // with it the pages of a device and of signing out
+	OpDeviceCode = "deviceCode"
+)
+
 // entraHandler finds the handler of an authority path, or nil.
-func (t *Tenant) entraHandler(r *http.Request) (handle func(*call) reply, template string) {
+func (t *Tenant) entraHandler(r *http.Request) (handle func(*call) reply, op, template string) {
+	is := func(method, suffix string) bool { return r.Method == method && strings.HasSuffix(r.URL.Path, suffix) }
 	switch {
-	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token"):
-		return t.token, "/{tenant}/oauth2/v2.0/token"
-	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/v2.0/.well-known/openid-configuration"):
-		return t.openIDConfiguration, "/{tenant}/v2.0/.well-known/openid-configuration"
+	case is(http.MethodPost, "/oauth2/v2.0/token"):
+		return t.token, OpToken, "/{tenant}/oauth2/v2.0/token"
+	case is(http.MethodPost, "/oauth2/v2.0/devicecode"):
+		return t.deviceCode, OpDeviceCode, "/{tenant}/oauth2/v2.0/devicecode"
+	case is(http.MethodGet, "/v2.0/.well-known/openid-configuration"):
+		return t.openIDConfiguration, OpMetadata, "/{tenant}/v2.0/.well-known/openid-configuration"
+	case is(http.MethodGet, "/discovery/v2.0/keys"):
+		return t.publishedKeys, OpKeys, "/{tenant}/discovery/v2.0/keys"
+	case is(http.MethodGet, "/oauth2/v2.0/authorize"):
+		return t.authorise, OpAuthorize, "/{tenant}/oauth2/v2.0/authorize"
+	case is(http.MethodGet, "/oauth2/v2.0/logout"):
+		return t.endSession, OpAuthorize, "/{tenant}/oauth2/v2.0/logout"
+	case r.Method == http.MethodGet && r.URL.Path == "/devicelogin":
+		return t.deviceLogin, OpAuthorize, r.URL.Path
 	case r.Method == http.MethodGet && r.URL.Path == "/common/discovery/instance":
-		return t.instanceDiscovery, r.URL.Path
+		return t.instanceDiscovery, OpMetadata, r.URL.Path
 	}
-	return nil, ""
+	return nil, "", ""
 }

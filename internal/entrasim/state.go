@@ -32,6 +32,7 @@ type state struct {
 	Setup       Setup                      `json:"setup"`
 	Behaviour   Behaviour                  `json:"behaviour"`
 	Permissions map[string][]string        `json:"permissions"` // by client id
+	Operators   []*Operator                `json:"operators,omitempty"`
 }
 
 func newState(cfg Config) *state {

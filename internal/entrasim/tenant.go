@@ -29,6 +29,11 @@ type Tenant struct {
 	st     *state
 	apps   map[string]*app
 	outbox []SentMail // not part of the state, which is written to a file
+	// signer and what follows belong to the identity provider; mu guards them.
+	signer  signer
+	forged  map[string]any // SetClaims
+	codes   map[string]*grant
+	devices map[string]*device
 
 	graph, manage       *http.Server
 	graphAddr, mngAddr  net.Addr
@@ -47,7 +52,8 @@ func Start(cfg Config) (*Tenant, error) {
 	if err := errors.Join(loopbackOnly("Addr", cfg.Addr), loopbackOnly("ManageAddr", cfg.ManageAddr)); err != nil {
 		return nil, err
 	}
-	t := &Tenant{cfg: cfg, seed: cfg.Seed, closing: make(chan struct{}), apps: map[string]*app{}}
+	t := &Tenant{cfg: cfg, seed: cfg.Seed, closing: make(chan struct{}), apps: map[string]*app{},
+		signer: signer{dir: cfg.CertDir}, codes: map[string]*grant{}, devices: map[string]*device{}}
 	if t.seed == 0 {
 		t.seed = randomSeed()
 	}
@@ -61,6 +67,18 @@ func Start(cfg Config) (*Tenant, error) {
 		return nil, err
 	}
 	t.addDefaultApp()
+	for _, a := range cfg.Apps {
+		if err := t.AddApp(a); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.st.Operators) == 0 {
+		for _, o := range cfg.Operators {
+			if _, err := t.SetOperator(o); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if t.ca, err = simulated.OpenAuthority(cfg.CertDir, "entrasim"); err != nil {
 		return nil, err
 	}

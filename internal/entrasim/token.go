@@ -31,27 +31,47 @@ type app struct {
 	secret    [32]byte
 	federated [][32]byte
 	certs     []*x509.Certificate
+	redirects []string
+	roles     []string
+	public    bool
+	old       bool
 }
 
 func newApp(secret string) *app { return &app{secret: sha256.Sum256([]byte(secret))} }
 
 // App is a client of the tenant besides the one in Config.
 type App struct {
-	ClientID    string
-	Secret      string
-	Permissions []string
+	ClientID    string   `json:"clientId"`
+	Secret      string   `json:"secret"`
+	Permissions []string `json:"permissions,omitempty"` // of Graph
+	// RedirectURIs are where people who sign in to it are sent back to.
+	RedirectURIs []string `json:"redirectUris,omitempty"`
+	// Roles are the app roles that it has on the tenant's other applications.
+	Roles []string `json:"appRoles,omitempty"`
+	// PublicClient allows flows without a secret: devices, the command line.
+	PublicClient bool `json:"allowPublicClient,omitempty"`
+	// OldTokens has access tokens for it made in version 1, as the manifest
+	// says by default (requestedAccessTokenVersion).
+	OldTokens bool `json:"oldTokens,omitempty"`
 }
 
-// AddApp registers one more client.
+// AddApp registers one more client, or replaces it. It does not outlast a
+// restart.
 func (t *Tenant) AddApp(a App) error {
 	if a.ClientID == "" || a.Secret == "" {
 		return errors.New("entrasim: an app needs a client id and a secret")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.apps[a.ClientID] = newApp(a.Secret)
+	t.addApp(a)
 	t.st.Permissions[a.ClientID] = slices.Clone(a.Permissions)
 	return t.commit()
+}
+
+func (t *Tenant) addApp(a App) {
+	kept := newApp(a.Secret)
+	kept.redirects, kept.roles, kept.public, kept.old = slices.Clone(a.RedirectURIs), slices.Clone(a.Roles), a.PublicClient, a.OldTokens
+	t.apps[a.ClientID] = kept
 }
 
 // SetPermissions replaces what the app is granted; an empty clientID is the app
@@ -134,7 +154,7 @@ func (c *call) tokenRefusal(status int, code string, aadsts int, message string)
 	}
 }
 
-// token answers the client-credentials grant.
+// token answers the client-credentials grant and those of people (see person).
 //
 // Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 func (t *Tenant) token(c *call) reply {
@@ -145,8 +165,10 @@ func (t *Tenant) token(c *call) reply {
 	if err != nil || c.bodyProblem != nil {
 		return c.tokenRefusal(http.StatusBadRequest, "invalid_request", 900144, "The request body is not a form.")
 	}
-	if form.Get("grant_type") != "client_credentials" {
-		return c.tokenRefusal(http.StatusBadRequest, "unsupported_grant_type", 70003, "Only client_credentials is known here.")
+	ofPeople := []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"}
+	forPerson := slices.Contains(ofPeople, form.Get("grant_type"))
+	if form.Get("grant_type") != "client_credentials" && !forPerson {
+		return c.tokenRefusal(http.StatusBadRequest, "unsupported_grant_type", 70003, "That grant type is not known here.")
 	}
 	var resource string
 	for s := range strings.FieldsSeq(form.Get("scope")) { // MSAL adds openid and the like
@@ -154,7 +176,7 @@ func (t *Tenant) token(c *call) reply {
 			resource = r
 		}
 	}
-	if resource == "" {
+	if resource == "" && !forPerson {
 		return c.tokenRefusal(http.StatusBadRequest, "invalid_scope", 1002012, "The scope of a client-credentials request ends in /.default.")
 	}
 	t.mu.Lock()
@@ -175,12 +197,24 @@ func (t *Tenant) token(c *call) reply {
 		if got := sha256.Sum256([]byte(form.Get("client_secret"))); subtle.ConstantTimeCompare(got[:], a.secret[:]) != 1 {
 			return c.tokenRefusal(http.StatusUnauthorized, "invalid_client", 7000215, "The client secret is not the right one.")
 		}
+	case a.public && forPerson && form.Get("grant_type") != "authorization_code":
 	default:
 		return c.tokenRefusal(http.StatusUnauthorized, "invalid_client", 7000216, "A client_secret or client_assertion is needed.")
 	}
+	if forPerson {
+		return t.person(c, form, id, a)
+	}
+	access := ""
+	if api := strings.TrimPrefix(resource, "api://"); t.apps[api] != nil {
+		if access, err = t.forApp(c, id, api, resource); err != nil {
+			return internal()
+		}
+	} else {
+		access = t.mint(c, id, resource)
+	}
 	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "Cache-Control": {"no-store, no-cache"}},
 		body: object{"token_type": "Bearer", "expires_in": int(tokenLifetime.Seconds()), "ext_expires_in": int(tokenLifetime.Seconds()),
-			"access_token": t.mint(c, id, resource)}}
+			"access_token": access}}
 }
 
 func (t *Tenant) tokenAudiences(c *call) []string {
@@ -356,6 +390,9 @@ func (t *Tenant) openIDConfiguration(c *call) reply {
 		"token_endpoint":                        base + "/oauth2/v2.0/token",
 		"device_authorization_endpoint":         base + "/oauth2/v2.0/devicecode",
 		"jwks_uri":                              base + "/discovery/v2.0/keys",
+		"end_session_endpoint":                  base + "/oauth2/v2.0/logout",
+		"response_modes_supported":              []string{"query"},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt"},
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"pairwise"},

@@ -77,7 +77,7 @@ func (t *Tenant) listUsers(c *call) reply {
 	return t.page(c, "users"+selectSuffix(c.query), found)
 }
 
-// userMatch reads $filter: one comparison with eq, or some of employeeHireDate
+// userMatch reads $filter: one comparison with eq, or one with in, or some of employeeHireDate
 // joined by and. No match means that the reply says why.
 func userMatch(c *call) (func(*userRecord) bool, reply) {
 	if !c.query.Has("$filter") {
@@ -86,6 +86,9 @@ func userMatch(c *call) (func(*userRecord) bool, reply) {
 	f := c.query.Get("$filter")
 	if strings.HasPrefix(strings.TrimSpace(f), hireDate+" ") {
 		return hireMatch(c, f)
+	}
+	if _, _, in := strings.Cut(f, " in ("); in && !strings.Contains(f, " eq ") {
+		return inMatch(f)
 	}
 	prop, value, err := parseEq(f)
 	if err != nil {

@@ -173,7 +173,10 @@ func TestMembershipAndRoles(t *testing.T) {
 	if !slices.Equal(scopes, []string{"/", "/administrativeUnits/22222222-2222-4222-8222-222222222222"}) {
 		t.Errorf("%s", a.raw)
 	}
-	r.do(400, "GET", "/v1.0/roleManagement/directory/roleAssignments", "")
+	if a = r.do(200, "GET", "/v1.0/roleManagement/directory/roleAssignments", ""); len(a.list()) <= len(scopes) {
+		t.Errorf("not everybody's: %s", a.raw)
+	}
+	r.do(400, "GET", "/v1.0/roleManagement/directory/roleAssignments"+q("$filter", "roleDefinitionId eq 'x'"), "")
 }
 
 func TestMethodsList(t *testing.T) {

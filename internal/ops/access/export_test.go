@@ -1,0 +1,4 @@
+package access
+
+// OwnPath is for tests from outside.
+var OwnPath = ownPath
