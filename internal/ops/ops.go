@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"firstpass.internal/internal/audit"
+	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/ops/access"
 	"firstpass.internal/internal/ops/board"
@@ -38,9 +39,28 @@ const (
 	VerbDrop    Verb = "drop"   // a quarantined record
 	VerbPause   Verb = "pause"  // a source: what it sends is kept and not acted on
 	VerbUnpause Verb = "unpause"
-	VerbHalt    Verb = "halt" // no new passes, anywhere, from now on
-	VerbLift    Verb = "lift" // the halt
+	VerbHalt    Verb = "halt"    // no new passes, anywhere, from now on
+	VerbLift    Verb = "lift"    // the halt
+	VerbRelease Verb = "release" // a source's brake: what it stopped goes through, once
+
+	// A change that HR made shortly before a hand-over, or on which two sources
+	// differ. The object is the employee's reference.
+	VerbHeldApprove Verb = "heldApprove" // what was said last counts
+	VerbHeldReject  Verb = "heldReject"  // what was in force before
 )
+
+// Verbs lists all of them.
+func Verbs() []Verb {
+	return append(journeyVerbs(), VerbReplay, VerbDrop, VerbPause, VerbUnpause, VerbRelease, VerbHeldApprove, VerbHeldReject, VerbHalt, VerbLift)
+}
+
+// journeyVerbs lists those on journeys.
+func journeyVerbs() []Verb {
+	return []Verb{
+		VerbHold, VerbResume, VerbMove, VerbResend, VerbReissue, VerbRevoke, VerbCancel, VerbLink, VerbRegistered,
+		VerbApprove, VerbRefuse, VerbNudge, VerbDeviceDone,
+	}
+}
 
 // Allowed returns the roles of which one is needed.
 func (v Verb) Allowed() []access.Role {
@@ -58,6 +78,9 @@ type Action struct {
 	Reason string // why, in words; goes to the ledger
 	// Version is the ETag of what the operator saw. Empty: whatever it is now.
 	Version string
+	// ID names the act: with the same one it is taken once. It becomes the update
+	// ID in Temporal. Empty: a new one.
+	ID string
 
 	Start   jml.Date  // move
 	Hour    jml.Clock // move; zero: the profile's
@@ -69,7 +92,11 @@ type Action struct {
 
 // Done is what came of an action.
 type Done struct {
-	What    string                   // a sentence
+	What string // a sentence
+	// Pending says that it is under way and was not confirmed in time. It goes
+	// on by itself.
+	Pending bool
+	Replay  *intake.Replayed         // replay: what came of the record
 	Result  *workflows.JourneyResult // revoke, cancel, deviceDone, registered: how the journey ended
 	Version string
 }
@@ -113,6 +140,8 @@ type Journey struct {
 	// Stale says that Temporal does not answer: View is empty and Row is what
 	// was known last.
 	Stale bool
+	// Gaps says in sentences what could not be read, and why.
+	Gaps []string
 	// Can lists what this operator may do now. Cannot says why not, for the
 	// verbs that their roles allow.
 	Can    []Verb
