@@ -7,7 +7,7 @@ export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev demo bench test test-product test-dev lint race histories clean
+.PHONY: help build dev demo bench test test-product test-rules test-dev generate spec lint race histories clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ bench: bin/firstpass-dev ## how fast the intake takes new employees and the page
 	@bin/firstpass-dev bench --firstpass bin/firstpass
 	@bin/firstpass-dev reveals --firstpass bin/firstpass
 
-test: test-product test-dev ## every test, a real Temporal server included
+test: test-product test-rules test-dev ## every test, a real Temporal server included
+
+test-rules: ## Prometheus's own engine tries the alert rules (a module of its own; a minute the first time)
+	$(GO) test -C deploy/prometheus -vet=off ./...
 
 # The random lives print their seed: one that breaks a promise can be had again.
 test-product:
@@ -42,7 +45,20 @@ test-product:
 test-dev:
 	$(GO) test -C cmd/dev -vet=off -p 1 -parallel 8 -timeout 20m ./...
 
-lint: ## go vet (by golangci-lint), workflowcheck and golangci-lint
+generate: ## write internal/ops/api/api.gen.go anew, of openapi.yaml
+	$(GO) generate ./internal/ops/api
+
+bin/oasdiff: tools/oasdiff.mod
+	$(GO) build -modfile tools/oasdiff.mod -o $@ github.com/oasdiff/oasdiff
+
+# The generated code is that of the description, and the description breaks no
+# client of the last release.
+spec: bin/oasdiff ## hold the API's generated code and the last release against its description
+	cd internal/ops/api && $(GO) run -modfile ../../../tools/go.mod github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config generate.yaml -o ../../../bin/api.gen.go openapi.yaml
+	diff -q bin/api.gen.go internal/ops/api/api.gen.go || { echo "run make generate"; exit 1; }
+	FIRSTPASS_OASDIFF=$(CURDIR)/bin/oasdiff $(GO) test ./internal/ops/api -count=1 -run '^TestBreaking'
+
+lint: spec ## go vet (by golangci-lint), workflowcheck, golangci-lint and the API's description
 	$(GO) run -modfile tools/go.mod go.temporal.io/sdk/contrib/tools/workflowcheck ./workflows/... ./worker/...
 	$(GO) build -modfile tools/go.mod -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run
