@@ -185,11 +185,8 @@ func TestCompose(t *testing.T) {
 		t.Error(err)
 	}
 	setup := services["setup"].(map[string]any)["command"].([]any)[0].(string)
-	for name, kind := range map[string]string{
-		workflows.AttributeStage: "Keyword", workflows.AttributeSource: "Keyword",
-		workflows.AttributeReason: "Keyword", workflows.AttributeStarts: "Datetime",
-	} {
-		if !strings.Contains(setup, "--name "+name+" --type "+kind) {
+	for name, kind := range workflows.Attributes() {
+		if !strings.Contains(setup, "--name "+name+" --type "+kind.String()) {
 			t.Errorf("setup does not register %s as %s", name, kind)
 		}
 	}

@@ -75,8 +75,9 @@ type Call struct {
 	Method          string
 	Status          int // 0 if there was no answer
 	Duration        time.Duration
-	RequestID       string // Graph's
-	ClientRequestID string // ours, a new one for each exchange
+	Date            time.Time // what Graph's clock showed, to the second; zero: it did not say
+	RequestID       string    // Graph's
+	ClientRequestID string    // ours, a new one for each exchange
 }
 
 const (

@@ -412,7 +412,7 @@ func TestBadIDsAreNotSent(t *testing.T) {
 			t.Errorf("a method of kind %q is deleted", k)
 		}
 	}
-	for _, m := range []jml.Match{{}, {Attribute: "employeeId"}, {Attribute: "displayName", Value: "Robin"}} {
+	for _, m := range []jml.Match{{}, {Attribute: "employeeId"}, {Attribute: "displayName", Value: "Robin"}, {Attribute: jml.MatchObjectID, Value: "robin@firstpass.example"}, {Attribute: jml.MatchObjectID, Value: ".."}} {
 		if _, err := c.FindUsers(ctx, m); err == nil {
 			t.Errorf("%+v is asked for", m)
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"firstpass.internal/internal/graph/requests"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/outbound"
 )
@@ -31,6 +32,7 @@ type exchange struct {
 	code       string
 	hint       jml.BlockReason // what the message seems to mean
 	retryAfter time.Duration
+	date       time.Time
 }
 
 type exchangeKey struct{}
@@ -64,10 +66,11 @@ func (m *middleware) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := m.next.RoundTrip(r)
 	if res != nil {
 		ex.read(res, m.now())
+		requests.Note(r.Context(), ex.requestID)
 	}
 	if m.observe != nil {
 		m.observe(Call{Op: ex.op, Method: r.Method, Status: ex.status, Duration: m.now().Sub(began),
-			RequestID: ex.requestID, ClientRequestID: id})
+			Date: ex.date, RequestID: ex.requestID, ClientRequestID: id})
 	}
 	return res, err
 }
@@ -77,6 +80,7 @@ func (ex *exchange) read(res *http.Response, now time.Time) {
 	ex.status = res.StatusCode
 	ex.requestID = wordOrNothing(res.Header.Get("request-id"))
 	ex.retryAfter = outbound.RetryAfter(res.Header, now)
+	ex.date, _ = http.ParseTime(res.Header.Get("Date")) // zero: no date that can be read
 	if res.StatusCode < 400 {
 		// Its end is found by the parser: a cut reply is not JSON.
 		res.Body = readCloser{io.LimitReader(res.Body, successLimit), res.Body}

@@ -120,6 +120,10 @@ type operation struct {
 func operations() []operation {
 	return []operation{
 		{"find user", func(ctx context.Context, c *graph.Client) error { _, err := c.FindUsers(ctx, match); return err }},
+		{"find user", func(ctx context.Context, c *graph.Client) error {
+			_, err := c.FindUsers(ctx, jml.Match{Attribute: jml.MatchObjectID, Value: userID})
+			return err
+		}},
 		{"read pass policy", func(ctx context.Context, c *graph.Client) error { _, err := c.PassPolicy(ctx); return err }},
 		{"check groups", func(ctx context.Context, c *graph.Client) error {
 			_, err := c.MemberOf(ctx, userID, []string{groupID})

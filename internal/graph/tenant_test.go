@@ -74,6 +74,10 @@ func TestFindUsers(t *testing.T) {
 		{jml.Match{Attribute: "employeeId", Value: "fed"}, []jml.User{{ID: fed.ID, UPN: fed.UPN, Enabled: true, External: true}}},
 		{jml.Match{Attribute: "employeeId", Value: "placed"}, []jml.User{{ID: placed.ID, UPN: placed.UPN, Enabled: true,
 			Department: "Nursing", JobTitle: "Ward sister", Country: "NO", EmployeeType: "Temp", Company: "Example Care"}}},
+		{jml.Match{Attribute: jml.MatchObjectID, Value: strings.ToUpper(placed.ID)}, []jml.User{{ID: placed.ID, UPN: placed.UPN, Enabled: true,
+			Department: "Nursing", JobTitle: "Ward sister", Country: "NO", EmployeeType: "Temp", Company: "Example Care"}}},
+		{jml.Match{Attribute: jml.MatchObjectID, Value: invited.ID}, []jml.User{{ID: invited.ID, UPN: invited.UPN, Enabled: true, External: true, Guest: true}}},
+		{jml.Match{Attribute: jml.MatchObjectID, Value: "00000000-0000-4000-8000-00000000dead"}, []jml.User{}},
 		{jml.Match{Attribute: "employeeId", Value: "nobody"}, []jml.User{}},
 		{jml.Match{Attribute: "employeeId", Value: "' or employeeId ne '"}, []jml.User{}},
 	} {
@@ -481,7 +485,10 @@ func TestEveryCallIsNamed(t *testing.T) {
 		}
 		seen[r.ClientRequestID] = true
 		ops[got.Op]++
-		want := graph.Call{Op: got.Op, Method: r.Method, Status: r.Status, Duration: got.Duration, RequestID: r.RequestID, ClientRequestID: r.ClientRequestID}
+		want := graph.Call{Op: got.Op, Method: r.Method, Status: r.Status, Duration: got.Duration, Date: got.Date, RequestID: r.RequestID, ClientRequestID: r.ClientRequestID}
+		if got.Date.IsZero() {
+			t.Errorf("%s: the tenant's clock was not read", r.Operation)
+		}
 		if diff := cmp.Diff(want, got); diff != "" || got.Op == "" || got.Duration <= 0 {
 			t.Errorf("%s (-want +got)\n%s", r.Operation, diff)
 		}

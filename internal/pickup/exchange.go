@@ -139,6 +139,7 @@ func (x *exchange) guess(l *limits, d time.Duration, wrong func(), try func(cont
 	defer cancel()
 	gate := l.of(clientAddress(x.r, x.h.cfg.ClientIPHeader))
 	if !gate.enter(ctx) {
+		x.h.observe("limited")
 		x.settle()
 		x.show(http.StatusTooManyRequests, "slow", nil)
 		return
@@ -150,13 +151,22 @@ func (x *exchange) guess(l *limits, d time.Duration, wrong func(), try func(cont
 	gate.leave(errors.Is(err, ErrNothing))
 	switch {
 	case err == nil:
+		x.h.observe("right")
 		answer()
 	case errors.Is(err, ErrNothing):
+		x.h.observe("wrong")
 		x.settle()
 		wrong()
 	default:
+		x.h.observe("away")
 		x.settle()
 		x.away(err)
+	}
+}
+
+func (h *handler) observe(result string) {
+	if h.cfg.Observe != nil {
+		h.cfg.Observe(result)
 	}
 }
 

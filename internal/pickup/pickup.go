@@ -117,9 +117,12 @@ type Config struct {
 	// answered, or a multiple of it; default 1 s.
 	Floor time.Duration
 	// Ready says whether the page can serve; nil: always.
-	Ready  func(context.Context) error
-	Now    func() time.Time
-	Logger *slog.Logger
+	Ready func(context.Context) error
+	// Observe, if set, is told what came of each try at something that only the
+	// right person knows: right, wrong, limited or away. It must be quick.
+	Observe func(result string)
+	Now     func() time.Time
+	Logger  *slog.Logger
 }
 
 // handler is the page.

@@ -62,16 +62,19 @@ type Handles interface {
 	OpenHandle(string) (invitation.Handle, error)
 }
 
-// Config is what a handler needs. All of it is required.
+// Config is what a handler needs. All of it but Observe is required.
 type Config struct {
 	Channels []Channel
 	Handles  Handles
 	// Tell passes news on. It may be told the same twice, late, and in any
 	// order. It answers nil for a message that nobody waits for any more; an
 	// error makes the provider report again.
-	Tell   func(context.Context, invitation.Handle, News) error
-	Now    func() time.Time
-	Logger *slog.Logger
+	Tell func(context.Context, invitation.Handle, News) error
+	// Observe, if set, is told of each message that was passed on. It must be
+	// quick.
+	Observe func(channel string, status jml.DeliveryStatus)
+	Now     func() time.Time
+	Logger  *slog.Logger
 }
 
 // patience bounds the work on one report, which may be about hundreds of
@@ -187,7 +190,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	if failed := h.tell(ctx, reports); failed > 0 {
+	if failed := h.tell(ctx, name, reports); failed > 0 {
 		h.cfg.Logger.Error("delivery report not passed on", "channel", name, "failed", failed, "reports", len(reports))
 		w.Header().Set("Retry-After", "30")
 		problem(w, http.StatusServiceUnavailable)
@@ -200,7 +203,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 // that fails does not hold up those behind it: they are about other people.
 // What a message has heard already in this request is left out, so that a
 // provider's repetitions don't fill a journey's history.
-func (h *handler) tell(ctx context.Context, reports []report) int {
+func (h *handler) tell(ctx context.Context, channel string, reports []report) int {
 	failed := 0
 	told := map[string]jml.DeliveryStatus{}
 	for i, r := range reports {
@@ -219,6 +222,9 @@ func (h *handler) tell(ctx context.Context, reports []report) int {
 			continue
 		}
 		told[r.handle] = r.news.Status
+		if h.cfg.Observe != nil {
+			h.cfg.Observe(channel, r.news.Status)
+		}
 	}
 	return failed
 }
