@@ -30,6 +30,7 @@ func withDefaults(tree map[string]any) map[string]any {
 			"dedupe_keep":     "14d",
 		},
 		"pickup": pickupDefaults(tree["pickup"]),
+		"ops":    opsDefaults(tree["ops"]),
 		"ledger": map[string]any{"kind": string(LedgerSQLite)},
 		"organisation": map[string]any{
 			"sign_in_url": "https://mysignins.microsoft.com/security-info",

@@ -40,7 +40,9 @@ func validate(c *Config) problems {
 	p.verifications(c.Verifications)
 	p.required("refs.key_file", c.Refs.KeyFile)
 	p.ledger(c.Ledger)
-	p.required("audit.file", c.Audit.File)
+	p.telemetry(c.Telemetry)
+	p.audit(c.Audit)
+	p.ops(c.Ops)
 	return p
 }
 

@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"firstpass.internal/config"
-	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/profile"
@@ -98,15 +97,6 @@ func (c *checkCmd) Run(ctx context.Context, env *environment) error {
 		err = fmt.Errorf("%d of %d checks failed", failed, len(found))
 	}
 	return err
-}
-
-func checkAudit(_ context.Context, cfg *config.Config) []finding {
-	f, err := audit.Open(cfg.Audit.File)
-	if err != nil {
-		return []finding{{What: "audit file", Note: err.Error(), Run: "make the folder writable for the user that runs firstpass"}}
-	}
-	_ = f.Close()
-	return []finding{{What: "audit file", OK: true, Note: cfg.Audit.File}}
 }
 
 func checkLedger(ctx context.Context, cfg *config.Config) []finding {
@@ -330,7 +320,7 @@ func checkPickup(_ context.Context, cfg *config.Config) []finding {
 	f := finding{What: "pick-up page", OK: true, Note: cfg.Pickup.URL + ", key, words and proofs"}
 	book, err := newBook(cfg, nil)
 	if err == nil {
-		_, err = newPickup(cfg, nil, book, slog.New(slog.DiscardHandler))
+		_, err = newPickup(cfg, nil, book, nil, slog.New(slog.DiscardHandler))
 	}
 	if err != nil {
 		f.OK, f.Note, f.Run = false, strings.ReplaceAll(err.Error(), "\n", "; "), "correct pickup and proofs in the configuration"
@@ -376,27 +366,17 @@ func checkNamespace(ctx context.Context, c client.Client, name string) finding {
 	return f
 }
 
-// attributeTypes lists the search attributes that journeys set.
-func attributeTypes() map[string]enums.IndexedValueType {
-	return map[string]enums.IndexedValueType{
-		workflows.AttributeStage:  enums.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttributeSource: enums.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttributeReason: enums.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttributeStarts: enums.INDEXED_VALUE_TYPE_DATETIME,
-	}
-}
-
 func checkAttributes(ctx context.Context, c client.Client, namespace string) []finding {
 	there, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return []finding{{What: "Temporal search attributes", Note: err.Error()}}
 	}
 	var found []finding
-	wanted := attributeTypes()
+	wanted := workflows.Attributes()
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		f := finding{What: "Temporal search attribute " + name, OK: there.GetCustomAttributes()[name] == wanted[name]}
 		if !f.OK {
-			f.Run = fmt.Sprintf("temporal operator search-attribute create --namespace %s --name %s --type %s", namespace, name, strings.ToUpper(wanted[name].String()[:1])+wanted[name].String()[1:])
+			f.Run = "firstpass setup"
 		}
 		found = append(found, f)
 	}

@@ -22,6 +22,7 @@ import (
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/outbound"
 	"firstpass.internal/internal/secret"
+	"firstpass.internal/internal/telemetry"
 	"firstpass.internal/internal/tracking"
 	"firstpass.internal/workflows"
 )
@@ -133,8 +134,9 @@ func newBook(cfg *config.Config, store invitation.Store) (*invitation.Book, erro
 
 // newTracking takes in what providers report of messages, and tells the passes
 // that sent them.
-func newTracking(cfg *config.Config, temporal client.Client, book *invitation.Book, log *slog.Logger) (http.Handler, error) {
+func newTracking(cfg *config.Config, temporal client.Client, book *invitation.Book, tel *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
 	t := tracking.Config{Handles: book, Now: time.Now, Logger: log}
+	t.Observe = func(channel string, status jml.DeliveryStatus) { tel.Delivery(channel, string(status)) }
 	for _, c := range cfg.Channels {
 		switch {
 		case c.Kind == config.ChannelSendGrid && c.EventKeyFile != "":

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"firstpass.internal/config"
-	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
@@ -19,6 +18,7 @@ import (
 	"firstpass.internal/internal/ledger"
 	"firstpass.internal/internal/outbound"
 	"firstpass.internal/internal/profile"
+	"firstpass.internal/internal/telemetry"
 )
 
 // newSources reads the keys and compiles the expressions of all sources. Its
@@ -69,7 +69,11 @@ func openLedger(ctx context.Context, cfg *config.Config) (*ledger.Ledger, error)
 	}
 	opening, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return ledger.Open(opening, c)
+	book, err := ledger.Open(opening, c)
+	if err != nil {
+		return nil, awayError{err}
+	}
+	return book, nil
 }
 
 // deskParts are what a desk is made of.
@@ -77,9 +81,9 @@ type deskParts struct {
 	cfg      *config.Config
 	temporal client.Client
 	ledger   *ledger.Ledger
-	trail    *audit.File
 	sources  []*intake.Source
 	hires    *graph.Client
+	tel      *telemetry.Telemetry // nil: nobody hears how it does
 	log      *slog.Logger
 }
 
@@ -90,14 +94,21 @@ func newDesk(p deskParts) (*intake.Desk, error) {
 	}
 	starter, err := intake.NewStarter(intake.StarterConfig{
 		Client: p.temporal, Refs: refs, TaskQueue: p.cfg.Temporal.TaskQueue, LateLimit: p.cfg.Intake.LateLimit, Now: time.Now,
+		Shows: intake.NewShown(intake.ShownConfig{
+			Lister: p.temporal.OperatorService(), Namespace: p.cfg.Temporal.Namespace, Now: time.Now, Logger: p.log,
+		}).Shows,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return intake.NewDesk(intake.DeskConfig{
+	c := intake.DeskConfig{
 		Sources: p.sources, Ledger: p.ledger, Starter: starter, Notices: starter, Refs: refs,
-		Audit: p.trail, Hires: p.hires, Now: time.Now, Logger: p.log,
-	})
+		Audit: p.ledger, Hires: p.hires, Now: time.Now, Logger: p.log,
+	}
+	if p.tel != nil {
+		c.Audit, c.Observe = p.tel.Trail(p.ledger), p.tel.Intake
+	}
+	return intake.NewDesk(c)
 }
 
 // desk does something with the ledger; Temporal is not asked.
@@ -125,6 +136,11 @@ func (e *environment) connectedDesk(ctx context.Context, do func(*intake.Desk) e
 }
 
 func (e *environment) withDesk(ctx context.Context, cfg *config.Config, temporal client.Client, do func(*intake.Desk) error) error {
+	return e.withParts(ctx, cfg, temporal, func(p operationsParts) error { return do(p.desk) })
+}
+
+// withParts opens what commands of this process share with serve.
+func (e *environment) withParts(ctx context.Context, cfg *config.Config, temporal client.Client, do func(operationsParts) error) error {
 	rules, err := newRules(cfg)
 	if err != nil {
 		return err
@@ -133,12 +149,7 @@ func (e *environment) withDesk(ctx context.Context, cfg *config.Config, temporal
 	if err != nil {
 		return err
 	}
-	trail, err := audit.Open(cfg.Audit.File)
-	if err != nil {
-		return err
-	}
 	log := slog.New(slog.DiscardHandler)
-	defer closing(trail, log)
 	book, err := openLedger(ctx, cfg)
 	if err != nil {
 		return err
@@ -148,11 +159,11 @@ func (e *environment) withDesk(ctx context.Context, cfg *config.Config, temporal
 	if err != nil {
 		return err
 	}
-	d, err := newDesk(deskParts{cfg: cfg, temporal: temporal, ledger: book, trail: trail, sources: sources, hires: directory, log: log})
+	d, err := newDesk(deskParts{cfg: cfg, temporal: temporal, ledger: book, sources: sources, hires: directory, log: log})
 	if err != nil {
 		return err
 	}
-	if err := do(d); err != nil {
+	if err := do(operationsParts{cfg: cfg, temporal: temporal, ledger: book, desk: d, directory: directory, rules: rules, log: log}); err != nil {
 		return err
 	}
 	return d.FlushCounts(ctx)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestDocumentedCommands(t *testing.T) {
 				}
 			case "firstpass":
 				var cmd commands
-				parser, err := kong.New(&cmd, kong.Vars{"version": "test"}, kong.Exit(func(int) {}))
+				parser, err := newParser(&cmd, kong.Exit(func(int) {}))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -80,6 +81,62 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	if seen < 10 {
 		t.Errorf("only %d commands found: does the pattern still fit?", seen)
+	}
+}
+
+// TestRunbookCommands: every command that the runbooks name in a sentence is
+// there, with its options.
+func TestRunbookCommands(t *testing.T) {
+	var cmd commands
+	parser, err := newParser(&cmd, kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, m := range regexp.MustCompile("`firstpass ([^`]+)`").FindAllStringSubmatch(pages(t)["../../docs/operations.md"], -1) {
+		words := strings.Fields(m[1])
+		node := parser.Model.Node
+		for _, word := range words {
+			i := slices.IndexFunc(node.Children, func(c *kong.Node) bool { return c.Name == word })
+			if i < 0 {
+				break
+			}
+			node = node.Children[i]
+		}
+		seen++
+		if node == parser.Model.Node {
+			t.Errorf("there is no command %q", m[1])
+			continue
+		}
+		for _, word := range words {
+			name, ok := strings.CutPrefix(word, "--")
+			if !ok {
+				continue
+			}
+			if !slices.ContainsFunc(node.AllFlags(false), func(list []*kong.Flag) bool {
+				return slices.ContainsFunc(list, func(f *kong.Flag) bool { return f.Name == name })
+			}) {
+				t.Errorf("%q: there is no option --%s", m[1], name)
+			}
+		}
+	}
+	if seen < 60 {
+		t.Errorf("only %d commands found: does the pattern still fit?", seen)
+	}
+}
+
+// TestCommandsPage: docs/commands.md has an example of every command.
+func TestCommandsPage(t *testing.T) {
+	var cmd commands
+	parser, err := newParser(&cmd, kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := pages(t)["../../docs/commands.md"]
+	for _, leaf := range parser.Model.Leaves(true) {
+		if !regexp.MustCompile(`(?m)^\$ ` + leaf.FullPath() + `( |$)`).MatchString(page) {
+			t.Errorf("docs/commands.md has no example of %s", leaf.FullPath())
+		}
 	}
 }
 
@@ -248,6 +305,9 @@ func TestDocumentLinks(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 			plain := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
 			out[strings.ReplaceAll(plain, " ", "-")] = true
+		}
+		for _, m := range regexp.MustCompile(`(?m)^<a id="([^"]+)"></a>$`).FindAllStringSubmatch(text, -1) {
+			out[m[1]] = true
 		}
 		return out
 	}

@@ -1,21 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
-
-	"firstpass.internal/config"
-	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ops"
+	"firstpass.internal/internal/ops/api"
 	"firstpass.internal/workflows"
 )
 
@@ -26,61 +24,40 @@ type person struct {
 	Source     string `help:"HR source of the employee; needed with --employee-id where there are several." placeholder:"NAME"`
 }
 
+// name returns what to look for.
+func (p *person) name() (string, error) {
+	if (p.Ref == "") == (p.EmployeeID == "") {
+		return "", usageError{errors.New("give a reference or --employee-id, one of them")}
+	}
+	return p.Ref + p.EmployeeID, nil
+}
+
 // target names one journey of an employee.
 type target struct {
 	person
 	Kind string `help:"Which of the employee's journeys: joiner, mover, recovery or staging. The one that runs, if not given." enum:",joiner,mover,recovery,staging" default:"" placeholder:"KIND"`
 }
 
-// name is a reference and the source whose employee it means.
-type name struct{ source, ref string }
-
-// place is a journey that a target may mean, as its last run stands.
+// place is a journey that a target may mean, as the API has just told of it.
 type place struct {
-	id     string
-	status enums.WorkflowExecutionStatus
-	closed time.Time
+	api.Journey
+	tag  string // its ETag
+	body []byte
 }
 
-func (p place) running() bool { return p.status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING }
-
-// open connects and finds the journey that t means. The caller closes the client.
-func (t *target) open(ctx context.Context, env *environment) (client.Client, place, error) {
-	cfg, c, err := env.connect(ctx)
-	if err != nil {
-		return nil, place{}, err
-	}
-	p, err := t.find(ctx, env, c, cfg)
-	if err != nil {
-		c.Close()
-		return nil, place{}, err
-	}
-	return c, p, nil
-}
-
-// openRunning is open for what only a journey that runs can be asked.
-func (t *target) openRunning(ctx context.Context, env *environment) (client.Client, string, error) {
-	c, p, err := t.open(ctx, env)
-	if err != nil {
-		return nil, "", err
-	}
-	if !p.running() {
-		c.Close()
-		return nil, "", endedAlready(p.id)
-	}
-	return c, p.id, nil
-}
+func (p place) id() string    { return p.Row.WorkflowID }
+func (p place) running() bool { return p.Row.Closed.IsZero() }
 
 // find returns the journey that t means: the one that runs, else the one that
 // ended last. Of several that run, somebody has to say which.
-func (t *target) find(ctx context.Context, env *environment, c client.Client, cfg *config.Config) (place, error) {
-	places, err := t.places(ctx, env, c, cfg)
+func (t *target) find(ctx context.Context, c *api.ClientWithResponses) (place, error) {
+	places, err := t.places(ctx, c)
 	if err != nil {
 		return place{}, err
 	}
 	switch running := slices.DeleteFunc(slices.Clone(places), func(p place) bool { return !p.running() }); len(running) {
 	case 0:
-		return slices.MaxFunc(places, func(a, b place) int { return a.closed.Compare(b.closed) }), nil
+		return slices.MaxFunc(places, func(a, b place) int { return a.Row.Closed.Compare(b.Row.Closed) }), nil
 	case 1:
 		return running[0], nil
 	default:
@@ -92,124 +69,219 @@ func (t *target) find(ctx context.Context, env *environment, c client.Client, cf
 func several(do string, places []place) error {
 	ids := make([]string, 0, len(places))
 	for _, p := range places {
-		ids = append(ids, p.id)
+		ids = append(ids, p.id())
 	}
 	return usageError{hinted{fmt.Errorf("several journeys under this reference %s:\n%s", do, strings.Join(ids, "\n")),
 		"say which with --kind, or by the whole name"}}
 }
 
 // places returns all journeys under the name that t gives; at least one.
-func (t *target) places(ctx context.Context, env *environment, c client.Client, cfg *config.Config) ([]place, error) {
-	ids, err := t.candidates(cfg)
+func (t *target) places(ctx context.Context, c *api.ClientWithResponses) ([]place, error) {
+	who, err := t.name()
 	if err != nil {
 		return nil, err
 	}
-	out, err := lookUp(ctx, c, ids)
-	if err == nil && len(out) == 0 && t.EmployeeID != "" {
-		// HR may have given another id; the reference stays.
-		err = env.withDesk(ctx, cfg, c, func(d *intake.Desk) error {
-			known, err := d.Employee(ctx, t.Source, t.EmployeeID)
-			if err != nil {
-				return err
-			}
-			for _, e := range known {
-				more, err := lookUp(ctx, c, e.Journeys())
-				if err != nil {
-					return err
-				}
-				out = append(out, more...)
-			}
-			return nil
-		})
-		out = slices.DeleteFunc(out, func(p place) bool { return t.Kind != "" && t.Kind != string(workflows.KindOf(p.id)) })
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(out) == 0 {
-		return nil, hinted{errors.New("no such journey"), "firstpass list --all shows every reference"}
-	}
-	return out, nil
-}
-
-// lookUp returns those of the journeys that there are.
-func lookUp(ctx context.Context, c client.Client, ids []string) ([]place, error) {
 	var out []place
-	for _, id := range ids {
-		d, err := c.DescribeWorkflowExecution(ctx, id, "")
-		var missing *serviceerror.NotFound
-		if errors.As(err, &missing) {
-			continue
-		}
-		if err != nil {
-			return nil, temporalError("look up "+id, err)
-		}
-		info := d.GetWorkflowExecutionInfo()
-		out = append(out, place{id, info.GetStatus(), info.GetCloseTime().AsTime()})
-	}
-	return out, nil
-}
-
-// candidates returns the workflow IDs that t may mean.
-func (t *target) candidates(cfg *config.Config) ([]string, error) {
 	if strings.Contains(t.Ref, "/") {
-		if _, err := whole(t.Ref); err != nil {
+		kind, source, ref, err := whole(t.Ref)
+		if err != nil {
 			return nil, err
 		}
-		if t.Kind != "" && t.Kind != string(workflows.KindOf(t.Ref)) {
+		if t.Kind != "" && t.Kind != string(kind) {
 			return nil, usageError{errors.New("--kind and the reference name two kinds of journeys")}
 		}
-		return []string{t.Ref}, nil
+		return get(ctx, c, out, kind, source, ref)
 	}
-	names, err := t.names(cfg)
+	people, err := t.people(ctx, c, who)
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, n := range names {
-		for _, k := range jml.Kinds() {
-			if t.Kind == "" || t.Kind == string(k) {
-				ids = append(ids, workflows.JourneyID(k, n.source, n.ref))
+	for _, f := range people {
+		// The board is seconds behind: what was begun just now is asked for by name.
+		for _, kind := range jml.Kinds() {
+			if t.Kind != "" && t.Kind != string(kind) {
+				continue
 			}
+			more, err := get(ctx, c, out, kind, f.Source, f.Ref)
+			if err != nil && !answered(err, http.StatusNotFound) {
+				return nil, err
+			}
+			out = more
 		}
 	}
-	return ids, nil
+	if len(out) == 0 {
+		return nil, unseen(ctx, c)
+	}
+	return out, nil
+}
+
+// unseen returns why nothing was found: the board may know of nothing.
+func unseen(ctx context.Context, c *api.ClientWithResponses) error {
+	one := 1
+	r, err := c.ListJourneysWithResponse(ctx, &api.ListJourneysParams{Limit: &one})
+	if err == nil && r.JSON200.Board.Fault != "" {
+		return awayError{errors.New(r.JSON200.Board.Fault)}
+	}
+	return noJourney()
+}
+
+func noJourney() error {
+	return hinted{errors.New("no such journey"), "firstpass list --all shows every reference; firstpass find looks for a name"}
+}
+
+// people returns whom a reference or an employee id means.
+func (t *target) people(ctx context.Context, c *api.ClientWithResponses, who string) ([]api.Found, error) {
+	r, err := c.SearchWithResponse(ctx, api.SearchRequest{Q: who})
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(r.JSON200.Items, func(f api.Found) bool {
+		return t.Source != "" && f.Source != t.Source || t.Ref != "" && f.Ref != t.Ref
+	})
+	// A search takes names too. Where nobody has this employee id, somebody may
+	// be called so, and that is not whom the command means.
+	if t.EmployeeID != "" && !strings.ContainsAny(t.EmployeeID, "0123456789") {
+		found = slices.DeleteFunc(found, func(f api.Found) bool { return f.Name != "" })
+	}
+	if len(found) == 0 && t.Source != "" {
+		return nil, t.unknownSource(ctx, c)
+	}
+	return found, nil
+}
+
+// unknownSource returns an error if there is no such source.
+func (t *target) unknownSource(ctx context.Context, c *api.ClientWithResponses) error {
+	r, err := c.ListFeedsWithResponse(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, f := range r.JSON200.Items {
+		names = append(names, f.Source)
+	}
+	if slices.Contains(names, t.Source) {
+		return nil
+	}
+	return usageError{fmt.Errorf("no source is called %q; there are %s", t.Source, orNothing(strings.Join(names, ", ")))}
+}
+
+// get asks for one journey and adds it to list.
+func get(ctx context.Context, c *api.ClientWithResponses, list []place, kind jml.Kind, source, ref string) ([]place, error) {
+	r, err := c.GetJourneyWithResponse(ctx, kind, source, ref, nil)
+	if answered(err, http.StatusNotFound) {
+		return list, errors.Join(noJourney(), err)
+	}
+	if err != nil {
+		return list, err
+	}
+	return append(list, place{*r.JSON200, r.HTTPResponse.Header.Get("ETag"), r.Body}), nil
+}
+
+// again asks for a journey once more.
+func (p place) again(ctx context.Context, c *api.ClientWithResponses) (place, error) {
+	list, err := get(ctx, c, nil, p.Row.Kind, p.Row.Source, p.Row.Ref)
+	if err != nil {
+		return p, err
+	}
+	return list[0], nil
 }
 
 // whole takes apart a whole reference.
-func whole(ref string) (name, error) {
-	parts := strings.Split(ref, "/")
-	if len(parts) != 3 || workflows.KindOf(ref) == "" {
-		return name{}, usageError{errors.New("a whole reference is KIND/SOURCE/REF, such as joiner/hr/abc")}
+func whole(id string) (kind jml.Kind, source, ref string, err error) {
+	parts := strings.Split(id, "/")
+	if len(parts) != 3 || workflows.KindOf(id) == "" {
+		return "", "", "", usageError{errors.New("a whole reference is KIND/SOURCE/REF, such as joiner/hr/abc")}
 	}
-	return name{parts[1], parts[2]}, nil
+	return workflows.KindOf(id), parts[1], parts[2], nil
 }
 
-// names returns whom p may mean: the same reference under each source that has
-// employees of its own.
-func (p *person) names(cfg *config.Config) ([]name, error) {
-	if (p.Ref == "") == (p.EmployeeID == "") {
-		return nil, usageError{errors.New("give a reference or --employee-id, one of them")}
+// silent returns an error if the journey itself did not answer, and all there is
+// of it is what the board knew last.
+func (p place) silent() error {
+	if !p.Stale {
+		return nil
 	}
-	var names []name
-	for _, s := range cfg.Sources {
-		if p.Source != "" && s.Name != p.Source {
-			continue
-		}
-		n := name{cmp.Or(s.EmployeesOf, s.Name), p.Ref}
-		if p.EmployeeID != "" {
-			refs, err := newRefs(cfg)
-			if err != nil {
-				return nil, err
-			}
-			n.ref = refs.Ref(n.source, p.EmployeeID)
-		}
-		if !slices.Contains(names, n) {
-			names = append(names, n)
-		}
+	return awayError{hinted{errors.New(strings.Join(p.Gaps, "; ")), "what the board knows of it: firstpass list"}}
+}
+
+func endedAlready(id string) error {
+	return refusedError{hinted{fmt.Errorf("refused: %s has ended already", id), "firstpass show " + id + " tells how"}}
+}
+
+// verbs as one word for people.
+func verbs(list []ops.Verb) string {
+	var out []string
+	for _, v := range list {
+		out = append(out, commandOf(v))
 	}
-	if len(names) == 0 {
-		return nil, usageError{fmt.Errorf("no source is called %q in the configuration", p.Source)}
+	return strings.Join(out, ", ")
+}
+
+// commandOf returns the command that does v.
+func commandOf(v ops.Verb) string {
+	if v == ops.VerbDeviceDone {
+		return "device-done"
 	}
-	return names, nil
+	return string(v)
+}
+
+type findCmd struct {
+	Words []string `arg:"" help:"A reference, an employee id, or the beginning of each word of a name."`
+}
+
+// Run implements the command.
+func (f *findCmd) Run(ctx context.Context, env *environment) error {
+	return env.api(ctx, "", func(c *api.ClientWithResponses) error {
+		r, err := c.SearchWithResponse(ctx, api.SearchRequest{Q: strings.Join(f.Words, " ")})
+		if err != nil {
+			return err
+		}
+		return env.printReply(r.Body, func(w io.Writer) { foundTable(w, r.JSON200.Items) })
+	})
+}
+
+func foundTable(w io.Writer, list []api.Found) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "nobody")
+		return
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tSOURCE\tREF\tSTARTS\tJOURNEYS")
+	for _, f := range list {
+		var journeys []string
+		for _, j := range f.Journeys {
+			journeys = append(journeys, string(j.Kind)+" "+string(stageOf(j)))
+		}
+		starts := ""
+		if !f.Starts.IsZero() {
+			starts = f.Starts.String()
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", f.Name, f.Source, f.Ref, starts, strings.Join(journeys, ", "))
+	}
+	_ = tw.Flush()
+}
+
+// stageOf is where a journey stands, or its pass if it has one.
+func stageOf(j api.JourneyRow) jml.Stage {
+	switch {
+	case j.Lost:
+		return "lost"
+	case j.Stage == jml.StagePass && j.PassStage != "":
+		return j.PassStage
+	}
+	return j.Stage
+}
+
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04")
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }

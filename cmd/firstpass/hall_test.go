@@ -46,9 +46,14 @@ type standing struct {
 	pass   *workflows.PassView // of the workflow view.PassID
 	result *workflows.JourneyResult
 	silent bool // no worker answers for it
+	// channel is the one by which the pass went.
+	channel string
 	// on answers an update.
 	on func(s *standing, update string, in func(any)) (any, error)
 }
+
+// hallRun is the run of every journey in the hall.
+const hallRun = "0c0ffee0-0000-4000-8000-000000000001"
 
 func newHall(t *testing.T, ring *codec.Keyring) *hall {
 	t.Helper()
@@ -83,11 +88,11 @@ func (s *standing) info(id string) *workflowpb.WorkflowExecutionInfo {
 		return p
 	}
 	out := &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run"}, Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: hallRun}, Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		Type: &commonpb.WorkflowType{Name: workflows.Type(s.view.Kind)},
 		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{
 			workflows.AttributeSource: attribute(s.view.Source), workflows.AttributeStage: attribute(string(s.view.Stage)),
-			workflows.AttributeStarts: attribute(s.view.Start),
+			workflows.AttributeStarts: attribute(s.view.Start), workflows.AttributeSite: attribute(s.view.Facts.Site),
 		}},
 	}
 	if s.view.Block != nil {
@@ -126,7 +131,7 @@ func (h *hall) QueryWorkflow(_ context.Context, r *workflowservice.QueryWorkflow
 		return nil, err
 	}
 	if s.silent {
-		return nil, serviceerror.ToStatus(serviceerror.NewQueryFailed("no worker")).Err()
+		return nil, serviceerror.ToStatus(serviceerror.NewDeadlineExceeded("no worker")).Err()
 	}
 	return h.answer(s.view)
 }
@@ -167,7 +172,7 @@ func (h *hall) StartWorkflowExecution(_ context.Context, r *workflowservice.Star
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.journeys[r.GetWorkflowId()]; s != nil && s.result == nil {
-		return nil, serviceerror.ToStatus(serviceerror.NewWorkflowExecutionAlreadyStarted("it runs", "", "run")).Err()
+		return nil, serviceerror.ToStatus(serviceerror.NewWorkflowExecutionAlreadyStarted("it runs", "", hallRun)).Err()
 	}
 	var in workflows.JourneyInput
 	if err := h.data.FromPayloads(r.GetInput(), &in); err != nil {
@@ -178,7 +183,7 @@ func (h *hall) StartWorkflowExecution(_ context.Context, r *workflowservice.Star
 		s.view.Facts = *in.Facts
 	}
 	h.journeys[r.GetWorkflowId()] = s
-	return &workflowservice.StartWorkflowExecutionResponse{RunId: "run"}, nil
+	return &workflowservice.StartWorkflowExecutionResponse{RunId: hallRun}, nil
 }
 
 // ListWorkflowExecutions knows as much of Temporal's queries as firstpass uses.
@@ -189,9 +194,27 @@ func (h *hall) ListWorkflowExecutions(_ context.Context, r *workflowservice.List
 	for id, s := range h.journeys {
 		if s.meets(r.GetQuery()) {
 			out.Executions = append(out.Executions, s.info(id))
+			if s.pass != nil {
+				out.Executions = append(out.Executions, s.passInfo(id))
+			}
 		}
 	}
 	return out, nil
+}
+
+// passInfo is the run of the pass of a journey.
+func (s *standing) passInfo(journey string) *workflowpb.WorkflowExecutionInfo {
+	attribute := func(v any) *commonpb.Payload {
+		p, _ := converter.GetDefaultDataConverter().ToPayload(v) // strings
+		return p
+	}
+	return &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: s.view.PassID, RunId: hallRun}, Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		Type: &commonpb.WorkflowType{Name: workflows.TypePass}, ParentExecution: &commonpb.WorkflowExecution{WorkflowId: journey, RunId: hallRun},
+		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{
+			workflows.AttributeStage: attribute(string(s.pass.Stage)), workflows.AttributeChannel: attribute(s.channel),
+		}},
+	}
 }
 
 func (h *hall) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
@@ -208,6 +231,9 @@ func (h *hall) CountWorkflowExecutions(_ context.Context, r *workflowservice.Cou
 
 func (s *standing) meets(query string) bool {
 	for clause := range strings.SplitSeq(query, " AND ") {
+		if strings.HasPrefix(clause, "(") {
+			continue // times, or closed lately: all here are
+		}
 		attribute, rest, _ := strings.Cut(clause, " ")
 		has := map[string]string{
 			"WorkflowType": workflows.Type(s.view.Kind), "ExecutionStatus": "Running",
@@ -252,7 +278,7 @@ func (*hall) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQue
 }
 
 func (*hall) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
-	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: attributeTypes()}, nil
+	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: workflows.Attributes()}, nil
 }
 
 // decides takes decisions as workflows.Staging does.
@@ -270,6 +296,36 @@ func decides(s *standing, _ string, in func(any)) (any, error) {
 	}
 	a.Decided, a.By, a.Reason, a.Approved = now, d.Actor, d.Reason, d.Approve
 	return workflows.Answer{Done: true}, nil
+}
+
+// steered takes what operators say as a joiner does.
+func steered(s *standing, update string, in func(any)) (any, error) {
+	switch update {
+	case workflows.UpdateHold:
+		var r workflows.HoldRequest
+		in(&r)
+		if r.Hold == (s.view.Held != nil) {
+			return nil, errors.New("nobody holds it")
+		}
+		if s.view.Held = nil; r.Hold {
+			s.view.Held = &r.Word
+		}
+	case workflows.UpdateMove:
+		var r workflows.MoveRequest
+		in(&r)
+		s.view.Override = &r
+	case workflows.UpdateLink:
+		var r workflows.LinkRequest
+		in(&r)
+		s.view.Linked = r.UserID
+	case workflows.UpdateStop:
+		var r jml.Stop
+		in(&r)
+		s.result = &workflows.JourneyResult{Outcome: r.Outcome, Facts: s.view.Facts}
+		return *s.result, nil
+	}
+	s.view.Version++
+	return workflows.Answer{Done: true, Version: s.view.Version}, nil
 }
 
 // done ends a staging as workflows.Staging does.

@@ -9,46 +9,36 @@ import (
 	"time"
 
 	"firstpass.internal/internal/intake"
+	"firstpass.internal/internal/ops"
+	"firstpass.internal/internal/ops/api"
 )
 
 type heldCmd struct {
 	List    heldListCmd    `cmd:"" default:"1" help:"List the changes that wait."`
-	Show    heldShowCmd    `cmd:"" help:"Show the address in force and the one that waits. Personal data."`
+	Show    heldShowCmd    `cmd:"" help:"Show the address in force and the one that waits, with the keys of the configuration. Personal data."`
 	Approve heldApproveCmd `cmd:"" help:"Let the new address through; the joiner goes on with it."`
 	Reject  heldRejectCmd  `cmd:"" help:"Keep the address from before; the joiner goes on with it."`
-}
-
-// decision is what acts of an operator share.
-type decision struct {
-	Reason string `help:"Why; goes to the audit." required:"" placeholder:"TEXT"`
-	Actor  string `help:"Who asks; goes to the audit. Your login if not given." placeholder:"NAME"`
-}
-
-func (d decision) actor() string {
-	if d.Actor == "" {
-		return login()
-	}
-	return d.Actor
 }
 
 type heldListCmd struct{}
 
 // Run implements the command.
 func (*heldListCmd) Run(ctx context.Context, env *environment) error {
-	return env.desk(ctx, func(d *intake.Desk) error {
-		list, err := d.HeldList(ctx)
+	return env.api(ctx, "", func(c *api.ClientWithResponses) error {
+		r, err := c.ListHeldWithResponse(ctx)
 		if err != nil {
 			return err
 		}
+		list := r.JSON200.Items
 		return env.print(list, func(w io.Writer) {
 			if len(list) == 0 {
 				fmt.Fprintln(w, "nothing waits for approval")
 				return
 			}
 			tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(tw, "REF\tSOURCE\tSINCE (UTC)")
+			fmt.Fprintln(tw, "REF\tSOURCE\tKIND\tSINCE (UTC)")
 			for _, h := range list {
-				fmt.Fprintf(tw, "%s\t%s\t%s\n", h.Ref, h.Source, h.Since.UTC().Format("2006-01-02 15:04"))
+				fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", h.Ref, h.Source, h.Kind, minute(h.Since))
 			}
 			_ = tw.Flush()
 		})
@@ -99,7 +89,7 @@ type heldApproveCmd struct {
 
 // Run implements the command.
 func (c *heldApproveCmd) Run(ctx context.Context, env *environment) error {
-	return decide(ctx, env, c.Ref, c.decision, true)
+	return decide(ctx, env, c.Ref, c.decision, ops.VerbHeldApprove)
 }
 
 type heldRejectCmd struct {
@@ -109,21 +99,17 @@ type heldRejectCmd struct {
 
 // Run implements the command.
 func (c *heldRejectCmd) Run(ctx context.Context, env *environment) error {
-	return decide(ctx, env, c.Ref, c.decision, false)
+	return decide(ctx, env, c.Ref, c.decision, ops.VerbHeldReject)
 }
 
-func decide(ctx context.Context, env *environment, ref string, why decision, approve bool) error {
-	return env.connectedDesk(ctx, func(d *intake.Desk) error {
-		got, err := d.Decide(ctx, ref, why.actor(), why.Reason, approve)
+func decide(ctx context.Context, env *environment, ref string, why decision, verb ops.Verb) error {
+	return env.api(ctx, why.Actor, func(c *api.ClientWithResponses) error {
+		r, err := c.ActOnHeldWithResponse(ctx, ref, api.HeldAction{Verb: verb, Reason: why.Reason})
 		if err != nil {
-			return heldError(err)
+			return err
 		}
-		return env.print(got, func(w io.Writer) {
-			word := "rejected; the address from before stays"
-			if approve {
-				word = "approved"
-			}
-			fmt.Fprintf(w, "%s  %s\nfollow it with: firstpass show %s\n", ref, word, ref)
+		return env.printReply(r.Body, func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %s\nfollow it with: firstpass show %s\n", ref, r.JSON200.What, ref)
 		})
 	})
 }

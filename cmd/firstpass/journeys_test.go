@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,9 +52,14 @@ type scene struct {
 //	$KIT   a staging that waits, and that rita approves just before anybody else
 //	$LEO   a recovery and a staging that wait for approval
 //	$MIA   a staging that no worker answers for
-func newScene(t *testing.T, e *testscript.Env) error {
+//	$NED   a joiner whom nina holds just before anybody else
+//	$OLE   a joiner in Aarhus who is invited by sms
+//	$PIA   a joiner who is blocked, as HR has no address
+//	$QUI   a joiner who is blocked, in a site of an odd name
+func newScene(t *testing.T, e *testscript.Env, options ...func(*entrasim.Config)) error {
 	s := &scene{dir: e.WorkDir, env: e}
-	s.tenant = entrasimtest.Start(t)
+	s.tenant = entrasimtest.Start(t, options...)
+	e.Values["tenant"] = s.tenant
 	ring, err := codec.NewKeyring(time.Now())
 	if err != nil {
 		return err
@@ -83,6 +89,7 @@ func newScene(t *testing.T, e *testscript.Env) error {
 	if err := os.WriteFile(filepath.Join(s.dir, "firstpass.yaml"), config, 0o600); err != nil {
 		return err
 	}
+	e.Setenv("SOON", time.Now().AddDate(0, 1, 0).Format(time.DateOnly))
 	return s.people(t)
 }
 
@@ -102,14 +109,15 @@ func (s *scene) people(t *testing.T) error {
 	}
 
 	ada := s.user(t, "ada", "1001")
-	s.put(jml.KindJoiner, "ada", "1001", jml.StageScheduled).view.User = nil
+	s.put(jml.KindJoiner, "ada", "1001", jml.StageScheduled).on = steered
 	s.method(t, ada.ID, entrasim.Method{ID: "key-of-ada", Kind: entrasim.KindFIDO2, AAGUID: "de1e552d-db1d-4423-a619-566b625cdc84", Created: &now})
 	s.method(t, ada.ID, entrasim.Method{Kind: entrasim.KindPhone, PhoneNumber: "+45 5550 0177"})
 
 	ben := s.put(jml.KindStaging, "ben", "1002", jml.StageApproval)
 	ben.view.Request, ben.view.Approval, ben.on = device(), &open, decides
 
-	s.put(jml.KindJoiner, "cleo", "1003", jml.StagePass)
+	live := s.put(jml.KindJoiner, "cleo", "1003", jml.StagePass)
+	live.view.PassID, live.pass = "pass/cleo", &workflows.PassView{Stage: jml.StageWaiting, Issued: &workflows.IssueResult{}}
 	cleo := s.put(jml.KindRecovery, "cleo", "1003", jml.StageApproval)
 	waits := open
 	cleo.view.Request, cleo.view.Approval, cleo.on = asked(jml.Request{Loss: jml.LossStolen, Verified: "video", EndSessions: true}), &waits, decides
@@ -156,6 +164,19 @@ func (s *scene) people(t *testing.T) error {
 		both := s.put(kind, "leo", "1013", jml.StageApproval)
 		both.view.Request, both.view.Approval, both.on = device(), &leo, decides
 	}
+	ned := s.put(jml.KindJoiner, "ned", "1015", jml.StageScheduled)
+	ned.view.Version, ned.on = 4, func(st *standing, _ string, _ func(any)) (any, error) {
+		st.view.Version++
+		return nil, errors.New(workflows.Quicker + " it is another one now")
+	}
+	ole := s.put(jml.KindJoiner, "ole", "1016", jml.StagePass)
+	ole.view.Facts.Site, ole.view.PassID, ole.channel = "Aarhus", "pass/ole", "sms"
+	ole.pass = &workflows.PassView{Stage: jml.StageInvited}
+	pia := s.put(jml.KindJoiner, "pia", "1017", jml.StageBlocked)
+	pia.view.Block = jml.Blocked(jml.ReasonNoRecipient, "")
+	qui := s.put(jml.KindJoiner, "qui", "1018", jml.StageBlocked)
+	qui.view.Block, qui.view.Facts.Site = jml.Blocked(jml.ReasonUserNotFound, ""), "Lyon\x1b[31m"
+
 	silent := s.put(jml.KindStaging, "mia", "1014", jml.StageApproval)
 	silent.view.Approval, silent.silent = &mia, true
 	return nil

@@ -10,13 +10,13 @@ import (
 	"sync"
 	"time"
 
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"firstpass.internal/activities"
 	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ops/board"
 	"firstpass.internal/worker"
 	"firstpass.internal/workflows"
 )
@@ -33,23 +33,55 @@ const atOnce = 8
 
 // underWay is a journey that runs, and what it says of itself.
 type underWay struct {
-	listed
+	board.Row
 	view workflows.JourneyView
 	err  error
 }
 
-// askAll asks up to limit journeys that query finds, 0 for all.
-func askAll(ctx context.Context, c client.Client, query string, limit int) ([]underWay, error) {
-	var list []underWay
-	err := journeys(ctx, c, query, func(row listed) bool {
-		list = append(list, underWay{listed: row})
-		return len(list) != limit
-	})
+// rows reads the board once.
+func rows(ctx context.Context, c client.Client, f board.Filter) ([]board.Row, error) {
+	b, err := board.New(board.Config{Client: c, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
-	each(ctx, len(list), func(i int) { list[i].view, list[i].err = ask(ctx, c, list[i].WorkflowID) })
-	return list, nil
+	reading, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	work.Go(func() { b.Run(reading) })
+	b.Wait(reading, 0)
+	if s := b.State(); s.Read.IsZero() {
+		return nil, awayError{errors.New(s.Fault)}
+	}
+	return b.Rows(f), nil
+}
+
+// askAll asks journeys what they hold.
+func askAll(ctx context.Context, c client.Client, list []board.Row) []underWay {
+	out := make([]underWay, len(list))
+	each(ctx, len(list), func(i int) {
+		out[i].Row = list[i]
+		out[i].view, out[i].err = ask(ctx, c, list[i].WorkflowID)
+	})
+	return out
+}
+
+// ask queries a journey: a worker with the key must answer.
+func ask(ctx context.Context, c client.Client, id string) (workflows.JourneyView, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var v workflows.JourneyView
+	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryJourney)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return v, hinted{errors.New("no worker answered for " + id), "is firstpass serve running?"}
+		}
+		return v, temporalError("ask "+id, err)
+	}
+	if err := answer.Get(&v); err != nil {
+		return v, hinted{errors.New("the answer of " + id + " can't be decrypted"), "temporal.keyring_file must hold the key that firstpass serve uses"}
+	}
+	return v, nil
 }
 
 // each calls do for 0 to n-1, some at a time, and returns when all are done or
@@ -70,20 +102,17 @@ func each(ctx context.Context, n int, do func(int)) {
 	wg.Wait()
 }
 
-func runningQuery() string {
-	return "WorkflowType IN (" + quotedTypes() + ") AND ExecutionStatus = 'Running'"
-}
-
 // checkGone finds profiles that journeys still go by and the configuration no
 // longer has. Such a journey goes on by the copy it has; nobody can tell from
 // the configuration what that says.
 func checkGone(ctx context.Context, cfg *config.Config, c client.Client) []finding {
 	f := finding{What: "profiles of running journeys are in the configuration", OK: true}
-	list, err := askAll(ctx, c, runningQuery(), sampled)
+	running, err := rows(ctx, c, board.Filter{})
 	if err != nil {
 		f.OK, f.Note = false, err.Error()
 		return []finding{f}
 	}
+	list := askAll(ctx, c, running[:min(len(running), sampled)])
 	gone, silent := map[string]int{}, 0
 	for _, u := range list {
 		switch _, there := cfg.Profiles[u.view.Profile]; {
@@ -94,8 +123,8 @@ func checkGone(ctx context.Context, cfg *config.Config, c client.Client) []findi
 		}
 	}
 	f.Note = fmt.Sprintf("%d looked at", len(list)-silent)
-	if total, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: runningQuery()}); err == nil && int(total.GetCount()) > len(list) {
-		f.Note += fmt.Sprintf(" of %d", total.GetCount())
+	if len(running) > len(list) {
+		f.Note += fmt.Sprintf(" of %d", len(running))
 	}
 	if silent > 0 {
 		f.Warn, f.Run = true, "firstpass serve"
@@ -145,11 +174,11 @@ func checkPeople(ctx context.Context, env *environment, cfg *config.Config) []fi
 	if err != nil {
 		return bad(err)
 	}
-	query := runningQuery() + " AND " + workflows.AttributeStage + " IN ('" + string(jml.StageScheduled) + "', '" + string(jml.StageApproval) + "', '" + string(jml.StageBlocked) + "')"
-	list, err := askAll(ctx, c, query, 0)
+	without, err := rows(ctx, c, board.Filter{Stages: []jml.Stage{jml.StageScheduled, jml.StageApproval, jml.StageBlocked}})
 	if err != nil {
 		return bad(err)
 	}
+	list := askAll(ctx, c, without)
 	slices.SortFunc(list, func(a, b underWay) int { return a.view.IssueAt.Compare(b.view.IssueAt) })
 	found := make([]finding, len(list))
 	var mu sync.Mutex

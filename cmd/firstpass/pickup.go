@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,10 +20,12 @@ import (
 	"firstpass.internal/internal/outbound"
 	"firstpass.internal/internal/pickup"
 	"firstpass.internal/internal/pickup/identity"
+	"firstpass.internal/internal/telemetry"
 )
 
-// newPickup returns the server of the pick-up page.
-func newPickup(cfg *config.Config, temporal client.Client, book *invitation.Book, log *slog.Logger) (*http.Server, error) {
+// newPickup returns the server of the pick-up page. Without tel nobody hears how
+// it does.
+func newPickup(cfg *config.Config, temporal client.Client, book *invitation.Book, tel *telemetry.Telemetry, log *slog.Logger) (*http.Server, error) {
 	ring, err := codec.LoadKeyring(cfg.Temporal.KeyringFile)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,10 @@ func newPickup(cfg *config.Config, temporal client.Client, book *invitation.Book
 		Organisation:   pickup.Organisation{Name: o.Name, Help: o.Help, SignInURL: o.SignInURL, Colour: o.Colour},
 		URL:            cfg.Pickup.URL,
 		ClientIPHeader: cfg.Pickup.ClientIPHeader, TriesPerMinute: cfg.Pickup.TriesPerMinute,
-		Ready: ready(temporal), Now: time.Now, Logger: log,
+		Now: time.Now, Logger: log,
+	}
+	if tel != nil {
+		page.Observe, page.Ready = tel.Pickup, tel.Health().Ready
 	}
 	for name, p := range cfg.Proofs {
 		if p.Kind == jml.ProofFact {
@@ -63,6 +67,9 @@ func newPickup(cfg *config.Config, temporal client.Client, book *invitation.Book
 	handler, err := pickup.NewHandler(page)
 	if err != nil {
 		return nil, err
+	}
+	if tel != nil {
+		handler = tel.Serve("pickup", handler)
 	}
 	return &http.Server{
 		Handler:           handler,
@@ -101,11 +108,4 @@ func newIdentity(cfg *config.Config) (*identity.Verifier, error) {
 		return nil, usageError{err}
 	}
 	return v, nil
-}
-
-func ready(temporal client.Client) func(context.Context) error {
-	return func(ctx context.Context) error {
-		_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-		return err
-	}
 }

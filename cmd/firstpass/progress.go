@@ -32,7 +32,7 @@ func (e *environment) gauge(what string) *gauge {
 	return g
 }
 
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

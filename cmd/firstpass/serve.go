@@ -17,17 +17,18 @@ import (
 
 	"firstpass.internal/activities"
 	"firstpass.internal/config"
-	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/invitation"
+	"firstpass.internal/internal/ledger"
 	"firstpass.internal/internal/profile"
+	"firstpass.internal/internal/telemetry"
 	"firstpass.internal/worker"
 )
 
 type serveCmd struct {
 	LogLevel slog.Level `help:"debug, info, warn or error." default:"info"`
-	Role     []role     `help:"What this process does: ${enum}. All of it if not given; the page wants pickup.url." enum:"intake,work,pickup" placeholder:"ROLE"`
+	Role     []role     `help:"What this process does: ${enum}. All of it if not given; pickup wants pickup.url, ops wants ops.url." enum:"intake,work,pickup,ops" placeholder:"ROLE"`
 }
 
 // role is a part of the service that can run in a process of its own.
@@ -38,18 +39,22 @@ const (
 	roleIntake role = "intake" // HR systems, and what providers report of messages
 	roleWork   role = "work"   // the journeys
 	rolePickup role = "pickup" // the page where people collect their pass
+	roleOps    role = "ops"    // the console and the API for operators
 )
 
 // roles returns what this process does.
 func (s *serveCmd) roles(cfg *config.Config) ([]role, error) {
+	wants := map[role]string{rolePickup: cfg.Pickup.URL, roleOps: cfg.Ops.URL}
 	if len(s.Role) == 0 {
-		if cfg.Pickup.URL == "" {
-			return []role{roleIntake, roleWork}, nil
-		}
-		return []role{roleIntake, roleWork, rolePickup}, nil
+		return slices.DeleteFunc([]role{roleIntake, roleWork, rolePickup, roleOps}, func(r role) bool {
+			url, wanted := wants[r]
+			return wanted && url == ""
+		}), nil
 	}
-	if slices.Contains(s.Role, rolePickup) && cfg.Pickup.URL == "" {
-		return nil, usageError{hinted{errors.New("role pickup wants pickup.url"), "config/example.yaml describes the section pickup"}}
+	for _, r := range s.Role {
+		if url, wanted := wants[r]; wanted && url == "" {
+			return nil, usageError{hinted{fmt.Errorf("role %s wants %s.url", r, r), fmt.Sprintf("config/example.yaml describes the section %s", r)}}
+		}
 	}
 	return s.Role, nil
 }
@@ -79,19 +84,34 @@ func (s *serveCmd) Run(ctx context.Context, env *environment) error {
 const gcPercent = 300
 
 func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logger) error {
+	tel, err := newTelemetry(cfg, roles, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := tel.Close(last); err != nil {
+			log.Warn("the last metrics could not be pushed", "error", err)
+		}
+	}()
+	failed := make(chan error, 5)
+	// First, so that whoever starts us can see that we start; it ends last.
+	if probes := newTelemetryPage(cfg, tel, log); probes != nil {
+		if err := probes.open(); err != nil {
+			return err
+		}
+		go func() { failed <- probes.serve() }()
+		defer closing(probes.server, log)
+	}
 	// Lazily, so that intake is there to say 503 while Temporal is away.
-	temporal, err := connectLazily(cfg, log)
+	temporal, err := connectObserved(cfg, tel, log)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
 
-	trail, err := audit.Open(cfg.Audit.File)
-	if err != nil {
-		return err
-	}
-	defer closing(trail, log)
-	directory, err := newGraph(cfg)
+	directory, err := newObservedGraph(cfg, graphCalls(tel))
 	if err != nil {
 		return err
 	}
@@ -108,7 +128,11 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 		return err
 	}
 	defer closing(book, log)
-	desk, err := newDesk(deskParts{cfg: cfg, temporal: temporal, ledger: book, trail: trail, sources: sources, hires: directory, log: log})
+	keeper, err := newLedgerKeeper(cfg, book, slices.Contains(roles, roleWork), log)
+	if err != nil {
+		return err
+	}
+	desk, err := newDesk(deskParts{cfg: cfg, temporal: temporal, ledger: book, sources: sources, hires: directory, tel: tel, log: log})
 	if err != nil {
 		return err
 	}
@@ -121,25 +145,47 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 		work  runner
 	)
 	if slices.Contains(roles, roleIntake) {
-		web, err := newIntake(cfg, temporal, desk, invitations, log)
+		web, err := newIntake(cfg, temporal, desk, invitations, tel, log)
 		if err != nil {
 			return err
 		}
 		pages = append(pages, page{name: "intake", server: web, listen: cfg.Intake.Listen, tls: cfg.Intake.TLS})
 	}
 	if slices.Contains(roles, rolePickup) {
-		web, err := newPickup(cfg, temporal, invitations, log)
+		web, err := newPickup(cfg, temporal, invitations, tel, log)
 		if err != nil {
 			return err
 		}
 		pages = append(pages, page{name: "pickup", server: web, listen: cfg.Pickup.Listen, tls: cfg.Pickup.TLS})
 	}
+	var seen *operations
+	if slices.Contains(roles, roleOps) {
+		if seen, err = newOperations(operationsParts{cfg: cfg, temporal: temporal, ledger: book, desk: desk, directory: directory, rules: rules, tel: tel, log: log}); err != nil {
+			return err
+		}
+		web, err := newOps(cfg, seen, book, tel, log)
+		if err != nil {
+			return err
+		}
+		pages = append(pages, page{name: "ops", server: web, listen: cfg.Ops.Listen, tls: cfg.Ops.TLS})
+	}
 	if slices.Contains(roles, roleWork) {
-		if work, err = newWorker(cfg, temporal, directory, rules, desk, invitations, trail, log); err != nil {
+		if work, err = newWorker(cfg, temporal, directory, rules, desk, invitations, book, tel, log); err != nil {
 			return err
 		}
 	}
-	failed := make(chan error, 3)
+	health := tel.Health()
+	health.Need("temporal", ready(temporal))
+	health.Need("ledger", book.Ping)
+	ledgers := &chainWatch{book: book, exports: cfg.Audit.KeyFile != "" && cfg.Audit.ExportFolder != "", log: log}
+	world := watched(cfg, desk, book, ledgers)
+	if seen != nil {
+		world.Board, world.Starts = seen.board, starts(cfg, seen.service)
+	}
+	if err := tel.Watch(world); err != nil {
+		return err
+	}
+	health.Start() // configuration, rules and mappings are compiled, the ledger is up to date
 	for i := range pages {
 		if err := pages[i].open(); err != nil {
 			return err
@@ -158,9 +204,24 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 	background, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer tidying.Wait()
 	defer quit()
+	tidying.Go(func() { health.Run(background) })
 	tidying.Go(func() {
 		desk.Run(background, intake.Keep{Quarantine: cfg.Intake.QuarantineKeep, Deliveries: cfg.Intake.DedupeKeep})
 	})
+	if seen != nil {
+		tidying.Go(func() { seen.board.Run(background) })
+		tidying.Go(func() { seen.service.Run(background) })
+		defer seen.service.Close()
+	}
+	if work != nil {
+		tidying.Go(func() { ledgers.run(background) })
+	}
+	if keeper.stream != nil {
+		tidying.Go(func() { keeper.stream.Run(background) })
+	}
+	if keeper.daily != nil {
+		tidying.Go(func() { keeper.daily.Run(background) })
+	}
 	if work != nil {
 		tidying.Go(func() { ensureSchedules(background, cfg, temporal, sources, log) })
 		daily := watch{log: log, find: func(ctx context.Context) ([]profile.Finding, error) {
@@ -181,6 +242,7 @@ func serve(ctx context.Context, cfg *config.Config, roles []role, log *slog.Logg
 	case err = <-failed:
 	}
 	log.Info("stopping; what is under way gets 20 seconds")
+	health.Drain()
 	// Intake first: nothing new, then what is under way.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
@@ -236,18 +298,19 @@ type runner interface {
 	Stop()
 }
 
-func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Client, rules *profile.Rules, desk *intake.Desk, invitations *invitation.Book, trail *audit.File, log *slog.Logger) (runner, error) {
+func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Client, rules *profile.Rules, desk *intake.Desk, invitations *invitation.Book, book *ledger.Ledger, tel *telemetry.Telemetry, log *slog.Logger) (runner, error) {
 	sender, err := newSender(cfg, directory)
 	if err != nil {
 		return nil, err
 	}
 	acts, err := activities.New(activities.Config{
 		Directory:   directory,
-		Sender:      sender,
+		Sender:      tel.Sender(sender),
 		Invitations: invitations,
 		Profiles:    rules,
 		Desks:       desks(cfg),
-		Audit:       trail,
+		Audit:       tel.Trail(book),
+		Halts:       book,
 		Checkpoints: worker.NewCheckpoints(temporal),
 		Now:         time.Now,
 		Pause:       pause,
@@ -260,7 +323,7 @@ func newWorker(cfg *config.Config, temporal client.Client, directory *graph.Clie
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Client: temporal, TaskQueue: cfg.Temporal.TaskQueue, Activities: acts, Intake: reads})
+	return worker.New(worker.Config{Client: temporal, TaskQueue: cfg.Temporal.TaskQueue, Activities: tel.Work(acts), Intake: reads})
 }
 
 // ensureSchedules returns once Temporal has the schedules of all sources or ctx
@@ -310,14 +373,14 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, invitations *invitation.Book, log *slog.Logger) (*http.Server, error) {
-	reports, err := newTracking(cfg, temporal, invitations, log)
+func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, invitations *invitation.Book, tel *telemetry.Telemetry, log *slog.Logger) (*http.Server, error) {
+	reports, err := newTracking(cfg, temporal, invitations, tel, log)
 	if err != nil {
 		return nil, err
 	}
 	handler, err := intake.NewHandler(intake.HandlerConfig{
 		Desk:    desk,
-		Ready:   ready(temporal),
+		Ready:   tel.Health().Ready,
 		MaxBody: int64(cfg.Intake.MaxBody),
 		Now:     time.Now,
 		Logger:  log,
@@ -329,7 +392,7 @@ func newIntake(cfg *config.Config, temporal client.Client, desk *intake.Desk, in
 	mux.Handle("/", handler)
 	mux.Handle("/v1/delivery/", reports)
 	return &http.Server{
-		Handler: mux,
+		Handler: tel.Serve("intake", mux),
 		// A signature is checked only once the body is there, so whoever is
 		// slow is cut off.
 		ReadHeaderTimeout: 5 * time.Second,

@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
-
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ops/api"
 	"firstpass.internal/workflows"
 )
 
@@ -20,114 +17,73 @@ type showCmd struct {
 	target
 }
 
-// shown is all there is to show of a journey.
-type shown struct {
-	WorkflowID string                   `json:"workflow_id"`
-	Status     string                   `json:"status"` // Temporal's word for the run
-	Journey    workflows.JourneyView    `json:"journey"`
-	Pass       *workflows.PassView      `json:"pass,omitempty"`
-	Result     *workflows.JourneyResult `json:"result,omitempty"`
-}
-
 // Run implements the command.
 func (s *showCmd) Run(ctx context.Context, env *environment) error {
-	c, at, err := s.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	id := at.id
-	out := shown{WorkflowID: id, Status: at.status.String()}
-	if at.status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-		// The result needs no worker.
-		var result workflows.JourneyResult
-		if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
-			return temporalError("read the result of "+id, err)
+	return env.api(ctx, "", func(c *api.ClientWithResponses) error {
+		p, err := s.find(ctx, c)
+		if err != nil {
+			return err
 		}
-		out.Result = &result
-		out.Journey = workflows.JourneyView{
-			Kind: workflows.KindOf(id), Ref: workflows.RefOf(id), Stage: result.Outcome, Facts: result.Facts, Block: result.Block, Pass: result.Pass,
-			Removed: result.Removed, Weaker: result.Weaker,
+		if err := env.printReply(p.body, func(w io.Writer) { showText(w, p.Journey) }); err != nil {
+			return err
 		}
-	} else if out.Journey, err = ask(ctx, c, id); err != nil {
-		return err
-	}
-	if out.Journey.PassID != "" {
-		var v workflows.PassView
-		if answer, err := c.QueryWorkflow(ctx, out.Journey.PassID, "", workflows.QueryPass); err == nil && answer.Get(&v) == nil {
-			out.Pass = &v
-		}
-	}
-	return env.print(out, out.text)
-}
-
-// ask queries a journey. Only this way are names and addresses shown: they rest
-// encrypted, and a worker with the key must answer.
-func ask(ctx context.Context, c client.Client, id string) (workflows.JourneyView, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var v workflows.JourneyView
-	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryJourney)
-	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return v, hinted{errors.New("no worker answered for " + id), "is firstpass serve running?"}
-		}
-		return v, temporalError("ask "+id, err)
-	}
-	if err := answer.Get(&v); err != nil {
-		return v, hinted{errors.New("the answer of " + id + " can't be decrypted"), "temporal.keyring_file must hold the key that firstpass serve uses"}
-	}
-	return v, nil
+		return p.silent()
+	})
 }
 
 // field is one line of text output.
 type field struct{ name, value string }
 
-func (s shown) text(w io.Writer) {
-	j := s.Journey
+func showText(w io.Writer, j api.Journey) {
+	row := j.Row
 	fields := []field{
-		{"Journey", string(j.Kind)},
-		{"Reference", j.Ref},
-		{"Workflow", s.WorkflowID},
+		{"Journey", string(row.Kind)},
+		{"Reference", row.Ref},
+		{"Workflow", row.WorkflowID},
 		{"Profile", j.Profile},
-		{"Stage", string(j.Stage)},
-		{"Employee", strings.TrimSpace(j.Facts.GivenName + " " + j.Facts.FamilyName)},
-		{"Employee id", j.Facts.EmployeeID},
-		{"Mail", j.Facts.PersonalMail},
-		{"Phone", j.Facts.Phone},
-		{"Start", s.start()},
-		{"Zone by", string(j.Facts.ZoneRule)},
-		{"Site", strings.TrimSpace(j.Facts.Site + " " + j.Facts.Country)},
-		{"Department", j.Facts.Department},
-		{"Gives up", stamp(j.Deadline)},
+		{"Stage", string(row.Stage)},
 	}
-	if j.Stage == jml.StageScheduled {
+	if row.Lost {
+		fields = append(fields, field{"Lost", "the run ended without an outcome; whether its pass is gone is not known"})
+	}
+	fields = append(fields, heldFields(j)...)
+	fields = append(fields, employeeFields(j)...)
+	fields = append(fields, field{"Gives up", stamp(j.Deadline)})
+	if row.Stage == jml.StageScheduled {
 		fields = append(fields, field{"Issues at", stamp(j.IssueAt)})
 	}
 	fields = append(fields, requestFields(j.Request)...)
 	fields = append(fields, approvalFields(j.Approval)...)
-	if j.User != nil {
-		fields = append(fields, field{"Entra user", j.User.UPN + " (" + j.User.ID + ")"})
+	if u := j.User; u != nil {
+		fields = append(fields, field{"Entra user", u.Upn + " (" + u.ID + ")"})
 	}
-	if j.Block != nil {
-		fields = append(fields, field{"Blocked by", j.Block.String()}, field{"What to do", j.Block.Advice}, field{"Next try", stamp(j.Recheck)})
+	fields = append(fields, field{"Linked by hand to", j.Linked})
+	if b := j.Block; b != nil {
+		fields = append(fields, field{"Blocked by", blockWords(*b)}, field{"What to do", b.Advice}, field{"Next try", stamp(j.Recheck)})
 	}
-	if p := s.Pass; p != nil {
+	if p := j.Pass; p != nil {
 		fields = append(fields, field{"Pass stage", string(p.Stage)}, field{"Next look", stamp(p.NextLook)})
-		fields = append(fields, passFields(p.Issued, p.Registered, nil)...)
-		fields = append(fields, field{"Use of the pass", useWords(p.Use)})
-		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
-	} else if p := j.Pass; p != nil {
-		fields = append(fields, field{"Pass ended", string(p.End)})
-		fields = append(fields, passFields(p.Issued, p.Registered, p.Revoked)...)
-		fields = append(fields, field{"Use of the pass", useWords(p.Use)})
-		fields = append(fields, pickupFields(p.Pickup, p.Deliveries)...)
+		fields = append(fields, passFields(*p)...)
+	} else if p := j.LastPass; p != nil {
+		fields = append(fields, field{"Pass ended", p.End})
+		fields = append(fields, passFields(*p)...)
 	}
 	fields = append(fields, methodFields("Removed", j.Removed)...)
 	fields = append(fields, methodFields("No longer enough", j.Weaker)...)
 	for _, d := range j.Deliveries {
 		fields = append(fields, field{"Message of the journey", deliveryWords(d)})
 	}
+	if s := j.Stopping; s != nil {
+		fields = append(fields, field{"Ending", "as " + string(s.Outcome) + ", by " + s.Actor + ": " + s.Reason})
+	}
+	fields = append(fields, field{"You can", verbs(j.Can)})
+	for _, gap := range j.Gaps {
+		fields = append(fields, field{"Not known", gap})
+	}
+	writeFields(w, fields)
+}
+
+func writeFields(w io.Writer, fields []field) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
 		if f.value != "" {
@@ -137,30 +93,70 @@ func (s shown) text(w io.Writer) {
 	_ = tw.Flush()
 }
 
-func passFields(issued *workflows.IssueResult, registered *jml.Method, gone *workflows.RevokeResult) []field {
+func blockWords(b api.Block) string {
+	if b.Detail == "" {
+		return string(b.Reason)
+	}
+	return string(b.Reason) + " (" + b.Detail + ")"
+}
+
+// heldFields tells how operators steer it.
+func heldFields(j api.Journey) []field {
 	var out []field
-	if issued != nil {
-		p := issued.Pass
-		out = append(out, field{"Pass", p.MethodID},
-			field{"Usable", stamp(p.UsableFrom()) + " to " + stamp(p.EndsAt())},
-			field{"Handed over", stamp(issued.HandedOverAt)})
+	if h := j.Held; h != nil {
+		out = append(out, field{"Held", "by " + h.Actor + ": " + h.Reason})
 	}
-	if registered != nil {
-		out = append(out, field{"Registered", registered.Kind.Label() + ", " + stamp(registered.CreatedAt)})
-	}
-	if gone != nil {
-		out = append(out, field{"Confirmed gone", stamp(gone.GoneAt)})
+	if o := j.Override; o != nil {
+		start := strings.TrimSpace(o.Date.String() + " " + o.Hour)
+		if !o.Until.IsZero() {
+			start += ", until " + stamp(o.Until)
+		}
+		out = append(out, field{"Start moved", "to " + start + ", by " + o.Actor + ": " + o.Reason})
 	}
 	return out
 }
 
+func employeeFields(j api.Journey) []field {
+	e := j.Employee
+	if e == nil {
+		return []field{{"Start", stamp(j.Row.Starts)}, {"Site", j.Row.Site}}
+	}
+	return []field{
+		{"Employee", strings.TrimSpace(e.GivenName + " " + e.FamilyName)},
+		{"Employee id", e.EmployeeID},
+		{"Mail", e.PersonalMail},
+		{"Phone", e.Phone},
+		{"Start", startWords(j.Start, *e)},
+		{"Zone by", e.ZoneRule},
+		{"Site", strings.TrimSpace(e.Site + " " + e.Country)},
+		{"Department", e.Department},
+	}
+}
+
+func passFields(p api.Pass) []field {
+	var out []field
+	if p.MethodID != "" {
+		out = append(out, field{"Pass", p.MethodID},
+			field{"Usable", stamp(p.UsableFrom) + " to " + stamp(p.Expires)},
+			field{"Handed over", stamp(p.HandedOver)})
+	}
+	if m := p.Registered; m != nil {
+		out = append(out, field{"Registered", m.Label + ", " + stamp(m.Created)})
+	}
+	out = append(out, field{"Confirmed gone", stamp(p.Gone)}, field{"Use of the pass", useWords(p.Use)})
+	return append(out, pickupFields(p.Pickup, p.Deliveries)...)
+}
+
 // pickupFields tells how far the pick-up is, and what became of each message.
-func pickupFields(p *workflows.PickupView, deliveries []workflows.Delivery) []field {
+func pickupFields(p *api.Pickup, deliveries []api.Delivery) []field {
 	var out []field
 	if p != nil {
 		out = append(out, field{"Link valid until", stamp(p.LinkUntil)}, field{"Visits", fmt.Sprint(p.Visits)})
 		if p.WrongCodes+p.WrongProofs > 0 {
 			out = append(out, field{"Wrong tries", fmt.Sprintf("%d codes of %d, %d proofs of %d", p.WrongCodes, workflows.WrongCodes, p.WrongProofs, workflows.WrongProofs)})
+		}
+		if p.Locked {
+			out = append(out, field{"Link", "locked"})
 		}
 		for _, proof := range p.Proofs {
 			out = append(out, field{"Proof " + proof.Proof, stamp(proof.At)})
@@ -172,7 +168,7 @@ func pickupFields(p *workflows.PickupView, deliveries []workflows.Delivery) []fi
 	return out
 }
 
-func deliveryWords(d workflows.Delivery) string {
+func deliveryWords(d api.Delivery) string {
 	words := fmt.Sprintf("%s to %s by %s: %s %s", d.Message, d.To, d.Channel, d.Status, stamp(d.At))
 	if d.Detail != "" {
 		words += " (" + d.Detail + ")"
@@ -181,22 +177,22 @@ func deliveryWords(d workflows.Delivery) string {
 }
 
 // requestFields tells why somebody asked for a recovery or a staging.
-func requestFields(r *jml.Request) []field {
+func requestFields(r *api.Request) []field {
 	if r == nil {
 		return nil
 	}
 	out := []field{
-		{"Asked by", r.Actor + ", for the " + string(r.For) + ", " + stamp(r.At)},
+		{"Asked by", r.Actor + ", for the " + r.For + ", " + stamp(r.At)},
 		{"Ticket", r.Ticket},
 		{"Verified by", r.Verified},
 		{"Note", r.Note},
-		{"Loss", string(r.Loss)},
+		{"Loss", r.Loss},
 		{"To be removed", strings.Join(r.Methods, ", ")},
-		{"Technician", r.Technician.UPN},
+		{"Technician", r.Technician},
 		{"Device", r.Device},
 		{"Window ends", stamp(r.Until)},
 	}
-	if r.For == jml.RequesterOperator {
+	if r.For == string(jml.RequesterOperator) {
 		out[0].value = r.Actor + ", " + stamp(r.At)
 	}
 	if r.EndSessions {
@@ -205,7 +201,7 @@ func requestFields(r *jml.Request) []field {
 	return out
 }
 
-func approvalFields(a *jml.Approval) []field {
+func approvalFields(a *api.Approval) []field {
 	if a == nil {
 		return nil
 	}
@@ -213,20 +209,15 @@ func approvalFields(a *jml.Approval) []field {
 	if a.Decided.IsZero() {
 		return []field{asked}
 	}
-	return []field{asked, {"Decided", decisionWords(*a)}, {"Decided because", a.Reason}}
-}
-
-// decisionWords tells what was decided, by whom and when.
-func decisionWords(a jml.Approval) string {
 	word := "refused"
 	if a.Approved {
 		word = "approved"
 	}
-	return word + " by " + a.By + ", " + stamp(a.Decided)
+	return []field{asked, {"Decided", word + " by " + a.By + ", " + stamp(a.Decided)}, {"Decided because", a.Reason}}
 }
 
-func useWords(u jml.Use) string {
-	switch u {
+func useWords(use string) string {
+	switch jml.Use(use) {
 	case jml.UseYes:
 		return "somebody signed in with it"
 	case jml.UseNone:
@@ -235,34 +226,79 @@ func useWords(u jml.Use) string {
 	return ""
 }
 
-func methodFields(what string, methods []jml.Method) []field {
+func methodFields(what string, methods []api.Method) []field {
 	var out []field
 	for _, m := range methods {
-		words := m.Kind.Label()
-		if !m.CreatedAt.IsZero() {
-			words += ", registered " + stamp(m.CreatedAt)
+		words := m.Label
+		if !m.Created.IsZero() {
+			words += ", registered " + stamp(m.Created)
 		}
 		out = append(out, field{what, words})
 	}
 	return out
 }
 
-// start tells the start as the person will see it, and in UTC.
-func (s shown) start() string {
-	f := s.Journey.Facts
-	if f.StartDate.IsZero() {
-		return ""
+// startWords tells the start as the person will see it, and in UTC.
+func startWords(start time.Time, e api.Employee) string {
+	if e.StartDate.IsZero() {
+		return stamp(start)
 	}
-	loc, err := jml.LoadZone(f.Zone)
-	if err != nil || s.Journey.Start.IsZero() {
-		return f.StartDate.String() + " " + f.Zone
+	loc, err := jml.LoadZone(e.Zone)
+	if err != nil || start.IsZero() {
+		return e.StartDate.String() + " " + e.Zone
 	}
-	return s.Journey.Start.In(loc).Format("Mon 2006-01-02 15:04") + " " + f.Zone + " = " + stamp(s.Journey.Start)
+	return start.In(loc).Format("Mon 2006-01-02 15:04") + " " + e.Zone + " = " + stamp(start)
 }
 
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
+type timelineCmd struct {
+	target
+}
+
+// Run implements the command.
+func (t *timelineCmd) Run(ctx context.Context, env *environment) error {
+	return env.api(ctx, "", func(c *api.ClientWithResponses) error {
+		p, err := t.find(ctx, c)
+		if err != nil {
+			return err
+		}
+		r, err := c.GetTimelineWithResponse(ctx, p.Row.Kind, p.Row.Source, p.Row.Ref)
+		if err != nil {
+			return err
+		}
+		if err := env.printReply(r.Body, func(w io.Writer) { timelineTable(w, r.JSON200.Items) }); err != nil {
+			return err
+		}
+		return p.silent()
+	})
+}
+
+// timelineTable marks what has not happened yet.
+func timelineTable(w io.Writer, list []api.Moment) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "nothing is known yet")
+		return
 	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "WHEN (UTC)\tWHAT\tWHO\tMORE")
+	for _, m := range list {
+		at := m.At.UTC().Format("2006-01-02 15:04:05")
+		if m.Ahead {
+			at += " ahead"
+		}
+		var more []string
+		for _, s := range []string{m.Outcome, m.Reason, m.Detail} {
+			if s != "" {
+				more = append(more, s)
+			}
+		}
+		if m.RequestID != "" {
+			more = append(more, "request "+m.RequestID)
+		}
+		who := m.Who
+		if who == "" && !m.Ahead {
+			who = "Firstpass"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", at, m.What, who, strings.Join(more, "; "))
+	}
+	_ = tw.Flush()
 }

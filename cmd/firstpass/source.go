@@ -19,12 +19,16 @@ import (
 	"firstpass.internal/internal/intake/proof"
 	"firstpass.internal/internal/intake/tree"
 	"firstpass.internal/internal/jml"
+	"firstpass.internal/internal/ops"
+	"firstpass.internal/internal/ops/api"
 )
 
 type sourceCmd struct {
 	Status    sourceStatusCmd    `cmd:"" default:"1" help:"Show how each source does: last seen, lag, errors."`
 	Test      sourceTestCmd      `cmd:"" help:"Show what a sample of a source comes to, and what it would change. Sends nothing and needs no key."`
 	Run       sourceRunCmd       `cmd:"" help:"Read a source now instead of at its next time."`
+	Pause     sourcePauseCmd     `cmd:"" help:"Keep what a source sends, and do not act on it until it is resumed."`
+	Resume    sourceResumeCmd    `cmd:"" help:"Act on what a paused source sent meanwhile, and sends from now on."`
 	Release   sourceReleaseCmd   `cmd:"" help:"Let the changes through, once, that the brake of a source stopped."`
 	Handshake sourceHandshakeCmd `cmd:"" help:"Show the value that an HR system sent to set up its webhook. A secret."`
 	Forget    sourceForgetCmd    `cmd:"" help:"Forget what a source said, so that it is sent to Temporal anew; for use after Temporal was restored."`
@@ -35,16 +39,17 @@ type sourceStatusCmd struct{}
 
 // Run implements the command.
 func (*sourceStatusCmd) Run(ctx context.Context, env *environment) error {
-	return env.desk(ctx, func(d *intake.Desk) error {
-		list, err := d.Status(ctx)
+	return env.api(ctx, "", func(c *api.ClientWithResponses) error {
+		r, err := c.ListFeedsWithResponse(ctx)
 		if err != nil {
 			return err
 		}
+		list := r.JSON200.Items
 		return env.print(list, func(w io.Writer) { statusTable(w, list) })
 	})
 }
 
-func statusTable(w io.Writer, list []intake.Status) {
+func statusTable(w io.Writer, list []api.Feed) {
 	if len(list) == 0 {
 		fmt.Fprintln(w, "no sources; add one to the configuration")
 		return
@@ -57,36 +62,22 @@ func statusTable(w io.Writer, list []intake.Status) {
 			seen = s.LastSeen.UTC().Format("2006-01-02 15:04:05")
 		}
 		if s.Counts["taken"] > 0 {
-			lag = time.Duration(s.Lag * float64(time.Second)).Round(time.Second).String()
+			lag = time.Duration(s.LagSeconds * float64(time.Second)).Round(time.Second).String()
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%.0f%%\t%d\t%d\t%d\t%s\n",
-			s.Source, s.Kind, seen, lag, 100*s.ErrorRate, s.Counts["taken"], s.PreHires, s.Waiting, stateOf(s))
+			s.Source, s.Kind, seen, lag, 100*s.ErrorRate, s.Counts["taken"], s.PreHires, s.Quarantined, s.Health)
 	}
 	_ = tw.Flush()
 	for _, s := range list {
 		switch {
+		case s.Paused != nil:
+			fmt.Fprintf(w, "\n%s: paused by %s: %s.\nTo go on with what was kept: firstpass source resume %s --reason TEXT\n", s.Source, s.Paused.Actor, s.Paused.Reason, s.Source)
 		case s.Braked != "":
 			fmt.Fprintf(w, "\n%s: the brake stopped it: %s.\nLook at the feed; if it is right: firstpass source release %s --reason TEXT\n", s.Source, s.Braked, s.Source)
 		case s.Fault != "":
 			fmt.Fprintf(w, "\n%s: the last read failed: %s\n", s.Source, s.Fault)
 		}
 	}
-}
-
-func stateOf(s intake.Status) string {
-	switch {
-	case s.Braked != "":
-		return "braked"
-	case s.Fault != "":
-		return "failing"
-	case s.Silent:
-		return "silent"
-	case s.Counts["failed"] > 0 && s.ErrorRate > 0.5:
-		return "failing"
-	case s.LastSeen.IsZero():
-		return "waiting"
-	}
-	return "ok"
 }
 
 type sourceTestCmd struct {
@@ -335,22 +326,44 @@ func (s *sourceRunCmd) Run(ctx context.Context, env *environment) error {
 	})
 }
 
-type sourceReleaseCmd struct {
+// feedOrder is what acts on a source share.
+type feedOrder struct {
 	Name string `arg:"" help:"Source, as it is called in the configuration."`
 	decision
 }
 
+func (f *feedOrder) act(ctx context.Context, env *environment, v ops.Verb, then string) error {
+	return env.api(ctx, f.Actor, func(c *api.ClientWithResponses) error {
+		r, err := c.ActOnFeedWithResponse(ctx, f.Name, api.FeedAction{Verb: v, Reason: f.Reason})
+		if answered(err, http.StatusNotFound) {
+			return hinted{err, "firstpass source status lists them"}
+		}
+		if err != nil {
+			return err
+		}
+		return env.printReply(r.Body, func(w io.Writer) { fmt.Fprintf(w, "%s  %s%s\n", f.Name, r.JSON200.What, then) })
+	})
+}
+
+type sourcePauseCmd struct{ feedOrder }
+
+// Run implements the command.
+func (s *sourcePauseCmd) Run(ctx context.Context, env *environment) error {
+	return s.act(ctx, env, ops.VerbPause, "")
+}
+
+type sourceResumeCmd struct{ feedOrder }
+
+// Run implements the command.
+func (s *sourceResumeCmd) Run(ctx context.Context, env *environment) error {
+	return s.act(ctx, env, ops.VerbUnpause, "")
+}
+
+type sourceReleaseCmd struct{ feedOrder }
+
 // Run implements the command.
 func (s *sourceReleaseCmd) Run(ctx context.Context, env *environment) error {
-	return env.desk(ctx, func(d *intake.Desk) error {
-		detail, err := d.Release(ctx, s.Name, s.actor(), s.Reason)
-		if err != nil {
-			return sourceError(err)
-		}
-		return env.print(map[string]string{"released": s.Name, "detail": detail}, func(w io.Writer) {
-			fmt.Fprintf(w, "released: %s. The next read applies it; to have it now: firstpass source run %s\n", detail, s.Name)
-		})
-	})
+	return s.act(ctx, env, ops.VerbRelease, ". To have it now: firstpass source run "+s.Name)
 }
 
 type sourceHandshakeCmd struct {
@@ -417,8 +430,6 @@ func sourceError(err error) error {
 	switch {
 	case errors.Is(err, intake.ErrNoSource):
 		return hinted{err, "firstpass source status lists them"}
-	case errors.Is(err, intake.ErrNotBraked):
-		return hinted{err, "firstpass source status tells how it does"}
 	}
 	return err
 }

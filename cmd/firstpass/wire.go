@@ -19,6 +19,7 @@ import (
 	"firstpass.internal/internal/codec"
 	"firstpass.internal/internal/graph"
 	"firstpass.internal/internal/intake"
+	"firstpass.internal/internal/telemetry"
 )
 
 // This file turns the configuration into the parts of the program.
@@ -52,11 +53,21 @@ func (e *environment) connect(ctx context.Context) (*config.Config, client.Clien
 // connectLazily is connect without the first call, for what must start while
 // Temporal is away.
 func connectLazily(cfg *config.Config, log *slog.Logger) (client.Client, error) {
+	return connectObserved(cfg, nil, log)
+}
+
+// connectObserved is connectLazily with a client that tells how it does.
+func connectObserved(cfg *config.Config, tel *telemetry.Telemetry, log *slog.Logger) (client.Client, error) {
 	options, err := clientOptions(cfg)
 	if err != nil {
 		return nil, err
 	}
 	options.Logger = sdklog.NewStructuredLogger(log)
+	if tel != nil {
+		if err := tel.Temporal(&options); err != nil {
+			return nil, err
+		}
+	}
 	return client.NewLazyClient(options)
 }
 
@@ -114,7 +125,10 @@ func temporalTLS(t config.TemporalTLS) (*tls.Config, error) {
 	return out, nil
 }
 
-func newGraph(cfg *config.Config) (*graph.Client, error) {
+func newGraph(cfg *config.Config) (*graph.Client, error) { return newObservedGraph(cfg, nil) }
+
+// newObservedGraph is newGraph with a client that tells of each exchange.
+func newObservedGraph(cfg *config.Config, observe func(graph.Call)) (*graph.Client, error) {
 	g := cfg.Graph
 	return graph.New(graph.Config{
 		Endpoint: g.Endpoint, Authority: g.Authority, TenantID: g.TenantID, ClientID: g.ClientID, CAFile: g.CAFile,
@@ -125,6 +139,7 @@ func newGraph(cfg *config.Config) (*graph.Client, error) {
 			TokenFile:       g.Credential.TokenFile,
 		},
 		UserAgent: "firstpass/" + version,
+		Observe:   observe,
 	})
 }
 
@@ -142,7 +157,7 @@ func temporalError(what string, err error) error {
 	err = fmt.Errorf("%s: %w", what, err)
 	switch {
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded):
-		return hinted{err, "is Temporal running at temporal.address, and reachable from here?"}
+		return awayError{hinted{err, "is Temporal running at temporal.address, and reachable from here?"}}
 	case errors.As(err, &namespace):
 		return hinted{err, "temporal operator namespace create --retention 2160h NAMESPACE"}
 	case errors.As(err, &denied):

@@ -104,6 +104,7 @@ func (s *Service) steer(ctx context.Context, who access.Identity, a Action) (Don
 		}
 		word.Version = to.seen
 	}
+	to.word = wordOf(who, a)
 	switch a.Verb {
 	case VerbHold:
 		return s.answered(ctx, to, workflows.UpdateHold, workflows.HoldRequest{Word: word, Hold: true}, "held: nothing is issued until somebody resumes it; a pass that is out stays")
@@ -185,7 +186,7 @@ func (s *Service) resend(ctx context.Context, to target, word workflows.Word, a 
 		return Done{}, &Refusal{Kind: RefusedState, What: "no invitation is out", Do: "look what the journey waits for"}
 	}
 	word.Version = 0 // the journey's, of which the pass knows nothing
-	done, err := s.answered(ctx, target{id: view.PassID}, workflows.UpdateResend, workflows.ResendRequest{Word: word, Channel: a.Channel},
+	done, err := s.answered(ctx, target{id: view.PassID, word: to.word}, workflows.UpdateResend, workflows.ResendRequest{Word: word, Channel: a.Channel},
 		"the same link and code go out again")
 	done.Version = ""
 	return done, err

@@ -385,6 +385,39 @@ func TestDroppedWords(t *testing.T) {
 	})
 }
 
+// A word that is said again under its name, because the answer got lost, is taken
+// once. Nobody takes up another's.
+func TestWordsHaveNames(t *testing.T) {
+	w := fitWorld(t, "")
+	var ids []string
+	w.onUpdate = func(o client.UpdateWorkflowOptions) (any, error) {
+		ids = append(ids, o.UpdateID)
+		return workflows.Answer{Done: true}, nil
+	}
+	say := func(subject, id string, v Verb) string {
+		t.Helper()
+		a := fit(v)
+		a.ID = id
+		who := access.Identity{Subject: subject, Name: subject, Roles: []access.Role{access.Operator}}
+		if _, err := w.service().Act(access.With(t.Context(), who), a); err != nil {
+			t.Fatal(err)
+		}
+		return ids[len(ids)-1]
+	}
+	first := say("ines", "k1", VerbHold)
+	if again := say("ines", "k1", VerbHold); again != first {
+		t.Errorf("said again it is %q, was %q", again, first)
+	}
+	for what, other := range map[string]string{
+		"somebody else": say("omar", "k1", VerbHold), "another name": say("ines", "k2", VerbHold),
+		"another verb": say("ines", "k1", VerbReissue), "none": say("ines", "", VerbHold),
+	} {
+		if other == first || other == "" {
+			t.Errorf("%s: the same word, %q", what, other)
+		}
+	}
+}
+
 // Who revokes hears within seconds that it is under way, if the tenant is slow.
 func TestPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

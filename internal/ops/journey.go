@@ -52,11 +52,16 @@ func (s *Service) find(ctx context.Context, id string) (board.Row, error) {
 	if err != nil {
 		return board.Row{}, err
 	}
-	if row, ok := s.cfg.Board.Row(id); ok {
-		return row, nil
+	known, ok := s.cfg.Board.Row(id)
+	if ok && known.Closed.IsZero() {
+		return known, nil
 	}
+	// One that ended may have begun anew since the board was read.
 	row, refused := s.describe(ctx, id)
-	if refused != nil {
+	switch {
+	case ok && (refused != nil || !row.Closed.IsZero()):
+		return known, nil
+	case refused != nil:
 		return row, refused
 	}
 	return row, nil

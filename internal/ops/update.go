@@ -3,6 +3,8 @@ package ops
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"firstpass.internal/internal/ops/access"
 	"firstpass.internal/workflows"
 )
 
@@ -19,6 +22,7 @@ type target struct {
 	id   string
 	run  string // run ID that was seen; empty: whichever runs
 	seen int    // version that was seen; 0: not asked
+	word string // names what is said: said again under the same name, it is taken once
 }
 
 // pinned returns the run of a journey that an operator saw, if it still is the
@@ -37,7 +41,17 @@ func (s *Service) pinned(ctx context.Context, id, tag string) (target, error) {
 	case !row.Closed.IsZero():
 		return target{}, ended()
 	}
-	return target{id, row.RunID, n}, nil
+	return target{id: id, run: row.RunID, seen: n}, nil
+}
+
+// wordOf names what somebody says. Whoever brings an ID may say it again when the
+// answer got lost; nobody can take up another's.
+func wordOf(who access.Identity, a Action) string {
+	if a.ID == "" {
+		return rand.Text()
+	}
+	sum := sha256.Sum256([]byte(who.Subject + "\x00" + who.Name + "\x00" + string(a.Verb) + "\x00" + a.ID))
+	return hex.EncodeToString(sum[:])
 }
 
 func quicker() *Refusal {
@@ -73,7 +87,7 @@ const acceptWithin = 10 * time.Second
 // A refusal is in the words of the validator: ours, and without personal data.
 func (s *Service) update(ctx context.Context, to target, name string, request, answer any) (pending bool, err error) {
 	options := client.UpdateWorkflowOptions{
-		UpdateID:   rand.Text(), // the same at each try: it is taken once
+		UpdateID:   to.word,
 		WorkflowID: to.id, RunID: to.run, UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageAccepted,
 	}
 	accepting, cancel := context.WithTimeout(ctx, acceptWithin)

@@ -343,7 +343,7 @@ func (x *exchange) board() {
 	}
 	p.Shows = []option{{showAll, "everything"}, {showWeek, "starts within 7 days"}, {showRisk, "at risk, starts within 7 days"}, {showAct, "somebody has to act"}, {showBlocked, "blocked"}, {showLive, "with a live pass"}, {showFailed, "failed in the last 24 hours"}, {showLost, "ended without an outcome"}}
 	p.Quick, p.Finder = quicks(w), x.who.Has(access.Operator, access.Desk)
-	p.Open = w.narrowed() && !slices.ContainsFunc(p.Quick, func(q quick) bool { return q.Current })
+	p.Open = w.Site+w.Source+string(w.Kind)+string(w.Stage)+string(w.Reason) != "" && !slices.ContainsFunc(p.Quick, func(q quick) bool { return q.Current })
 	p.Saying = w.saying(p.Shows, p.Horizons)
 	x.show(http.StatusOK, "board", p)
 }

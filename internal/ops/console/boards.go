@@ -31,7 +31,7 @@ const (
 	// sites and sources to choose from.
 	freshFor  = 2 * time.Second
 	placesFor = time.Minute
-	// keptMost bounds the fragments; each is about 110 kB at the most.
+	// keptMost bounds the fragments; each is about 130 kB at the most.
 	keptMost = 256
 )
 

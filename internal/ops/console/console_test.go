@@ -60,7 +60,7 @@ func TestEverythingHasWords(t *testing.T) {
 	}
 }
 
-func TestAssets(t *testing.T) {
+func TestAssetsArePacked(t *testing.T) {
 	s := newSite(t, &fake{})
 	var sheet string
 	s.get("/").elements(func(n *html.Node) {
@@ -510,7 +510,7 @@ func TestSearchByReference(t *testing.T) {
 	s.svc.found[0].Journeys = append(s.svc.found[0].Journeys, oneRow(func(r *board.Row) { r.Kind = jml.KindRecovery }))
 	s.post("/search", "q", ref).status(200)
 	s.who.Roles = []access.Role{access.Viewer}
-	s.get("/").has("Find a reference").lacks("employee id")
+	s.get("/").has("Find a reference").lacks("a name, employee id")
 }
 
 // Fifty who look at the same cost what one does, and who has it gets it not

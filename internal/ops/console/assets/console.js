@@ -48,7 +48,14 @@ const tick = () => {
 		if (cell.textContent !== text) cell.textContent = text;
 	}
 };
-document.addEventListener("htmx:after:swap", tick);
+// A row that moves keeps the focus, and whoever has scrolled away from it stays
+// where they are.
+let scrolled = 0;
+document.addEventListener("htmx:before:swap", () => { scrolled = scrollY; });
+document.addEventListener("htmx:after:swap", () => {
+	if (Math.abs(scrollY - scrolled) > innerHeight / 3) scrollTo(0, scrolled);
+	tick();
+});
 // The moment in UTC, for who points at one.
 document.addEventListener("mouseover", (event) => {
 	const time = event.target.closest("time");
