@@ -116,7 +116,9 @@ func TestPlanBulkReplies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, tt.status, `{"responses":`+tt.responses+`}`) })
+			s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				writeJSON(w, tt.status, `{"responses":`+tt.responses+`}`)
+			})
 			b := newClient(t, s.config(t)).Bulk(graph.BulkConfig{Pause: at})
 			got := b.Methods(context.Background(), []string{userID})[userID]
 			var f *jml.Fault

@@ -80,7 +80,7 @@ func (d *Desk) FetchEmployee(ctx context.Context, in workflows.FetchInput) (work
 	if off, err := d.paused(ctx, s); err != nil {
 		return workflows.FetchResult{}, err
 	} else if off {
-		return workflows.FetchResult{Outcome: reasonPaused}, d.putOff(ctx, s, 1, parcel{Notice: n})
+		return workflows.FetchResult{Outcome: reasonPaused}, d.putOff(ctx, s, parcel{Notice: n})
 	}
 	now := d.cfg.Now() // what comes back was so at this time or later
 	delivery := Delivery{Header: n.Header, ContentType: n.ContentType, Body: n.Body, ReceivedAt: n.ReceivedAt}

@@ -23,8 +23,8 @@ func (d *Desk) paused(ctx context.Context, s *Source) (bool, error) {
 // putOff keeps a parcel of a paused source. If the source has been resumed just
 // now, what was kept may have been gone through already: it is gone through
 // again.
-func (d *Desk) putOff(ctx context.Context, s *Source, records int, p parcel) error {
-	if err := d.keep(ctx, s, reasonPaused, records, p); err != nil {
+func (d *Desk) putOff(ctx context.Context, s *Source, p parcel) error {
+	if err := d.keep(ctx, s, reasonPaused, 1, p); err != nil {
 		return err
 	}
 	d.kept.Delete(s.name)

@@ -89,7 +89,7 @@ func TestPauseOvertaken(t *testing.T) {
 		t.Errorf("told last of day %d", s.StartDate.Day)
 	}
 	// Kept at the moment of resuming, after it had been gone through.
-	if err := w.desk.putOff(t.Context(), w.desk.sources["hr"], 1, parcel{Delivery: &Delivery{
+	if err := w.desk.putOff(t.Context(), w.desk.sources["hr"], parcel{Delivery: &Delivery{
 		ContentType: "application/json", Body: []byte(starting("8", "2026-04-09")), ReceivedAt: w.now,
 	}}); err != nil {
 		t.Fatal(err)

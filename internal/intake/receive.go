@@ -50,7 +50,7 @@ func (d *Desk) Receive(ctx context.Context, s *Source, in Delivery) (Received, e
 	}
 	var out Received
 	if off {
-		out, err = Received{Quarantined: 1}, d.putOff(ctx, s, 1, parcel{Delivery: &in})
+		out, err = Received{Quarantined: 1}, d.putOff(ctx, s, parcel{Delivery: &in})
 	} else {
 		out, err = d.deliver(ctx, s, vars, in)
 	}

@@ -91,7 +91,7 @@ func (k sink) Take(ctx context.Context, resource map[string]any, deleted bool) e
 	if err != nil {
 		return err
 	}
-	return d.putOff(ctx, s, 1, parcel{Row: &row{Where: "resource", Item: raw, ObservedAt: now, Deleted: deleted}})
+	return d.putOff(ctx, s, parcel{Row: &row{Where: "resource", Item: raw, ObservedAt: now, Deleted: deleted}})
 }
 
 // take brings to the joiner what a resource said at a time.

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/jml"
 	"firstpass.internal/internal/ops/access"
@@ -230,7 +229,7 @@ func TestFailedAndAtRisk(t *testing.T) {
 		t.Errorf("failed %d, lost %d, %v", sum.Failed, sum.Lost, err)
 	}
 	if len(w.rows) != 0 {
-		t.Errorf("rows %v", []audit.Row(w.rows))
+		t.Errorf("rows %v", w.rows)
 	}
 }
 
