@@ -52,7 +52,7 @@ func probe(ctx context.Context, address string) error {
 	if err != nil {
 		return errors.New("serve does not answer at telemetry.listen")
 	}
-	defer answer.Body.Close() //nolint:errcheck // read only
+	defer answer.Body.Close()                               //nolint:errcheck // read only
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 200)) // the status says enough
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("not yet: %s", strings.TrimSpace(string(text)))

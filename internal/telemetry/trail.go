@@ -25,8 +25,11 @@ func (r trail) Append(ctx context.Context, e audit.Entry) error {
 	err := r.next.Append(ctx, e)
 	if err != nil {
 		add(r.t.counters.appendFailed, 1)
+		// Reading may go well all the same, as on a full disk.
+		r.t.health.heard("ledger rows", "can't be written: nothing is issued until they can")
 		return err
 	}
+	r.t.health.heard("ledger rows", "")
 	add(r.t.counters.rows, 1, label("event", string(e.Event)))
 	switch workflows.Step(e.Event) {
 	case workflows.StepVisitOpened:
