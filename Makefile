@@ -43,7 +43,7 @@ test-product:
 	$(GO) test ./worker -count=1 -run '^TestLives$$' -lives 10000 -timeout 20m -v
 
 test-dev:
-	$(GO) test -C cmd/dev -vet=off -p 1 -parallel 8 -timeout 20m ./...
+	$(GO) test -C cmd/dev -vet=off -p 1 -parallel 8 -timeout 30m ./...
 
 generate: ## write internal/ops/api/api.gen.go anew, of openapi.yaml
 	$(GO) generate ./internal/ops/api

@@ -172,7 +172,12 @@ func (c canaries) History(ctx context.Context, cl client.Client, payloads conver
 func (c canaries) Run(ctx context.Context, cl client.Client, payloads converter.PayloadCodec, workflowID, run string) (events int, err error) {
 	visit := proxy.VisitPayloadsOptions{
 		SkipSearchAttributes: true, // stored in clear, searched as they are
-		Visitor: func(_ *proxy.VisitPayloadsContext, list []*commonpb.Payload) ([]*commonpb.Payload, error) {
+		Visitor: func(at *proxy.VisitPayloadsContext, list []*commonpb.Payload) ([]*commonpb.Payload, error) {
+			if _, header := at.Parent.(*commonpb.Header); header {
+				// Ids of traces, which interceptors write in clear; they were
+				// looked through with the event.
+				return list, nil
+			}
 			plain, err := payloads.Decode(list)
 			if err != nil {
 				return nil, err

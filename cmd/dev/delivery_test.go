@@ -105,7 +105,7 @@ func TestSendBounces(t *testing.T) {
 	id := w.Post(w.Joiner(w.Person, time.Hour))
 	w.Blocked(id, jml.ReasonUndeliverable)
 	w.must(nil, w.noLivePass())
-	w.Do("cancel", workflows.RefOf(id), "--reason", "test")
+	w.Do("cancel", workflows.RefOf(id), "--reason", "only a test")
 }
 
 // TestReminders: the employee is reminded, then the manager; once a method is
@@ -197,7 +197,7 @@ func TestChannelHangs(t *testing.T) {
 			}
 			return err
 		})
-		w.Do("cancel", workflows.RefOf(waiting[n]), "--reason", "test")
+		w.Do("cancel", workflows.RefOf(waiting[n]), "--reason", "only a test")
 	}
 }
 

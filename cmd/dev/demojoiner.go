@@ -27,9 +27,9 @@ const startAhead = 28 * time.Second
 // pass policy for a while.
 func limitsOf(cohort string) limits {
 	if cohort == cohortSend {
-		return limits{graph: 12, actions: 18, events: 70}
+		return limits{graph: 12, actions: 20, events: 72}
 	}
-	return limits{graph: 16, actions: 30, events: 115}
+	return limits{graph: 16, actions: 33, events: 118}
 }
 
 // joinerTale is the plain story: from HR webhook to revoked pass.

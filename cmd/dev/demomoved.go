@@ -45,7 +45,7 @@ func (d *demo) movedTale() tale {
 			},
 			d.signsInAndRegisters(p)),
 		leaves: []string{"joiner", "pass", "pass"},
-		most:   limits{graph: 28, actions: 57, events: 220},
+		most:   limits{graph: 28, actions: 63, events: 226},
 	}
 }
 
@@ -79,14 +79,14 @@ func (d *demo) waits(kind jml.Kind, p *player, what string) step {
 			return err
 		}
 		return d.expect(ctx, 10*time.Second, what, "firstpass show "+ref+" tells of stage scheduled, and no pass", func() (string, error) {
-			v, _, _, err := d.shows(ctx, kind, p)
+			s, _, err := d.shows(ctx, kind, p)
 			if err != nil {
 				return "", err
 			}
-			if v.Stage != jml.StageScheduled {
-				return "", errors.New("stage " + string(v.Stage))
+			if s.Row.Stage != jml.StageScheduled {
+				return "", errors.New("stage " + string(s.Row.Stage))
 			}
-			return fmt.Sprintf("a pass or link not before %s", v.IssueAt.UTC().Format("2006-01-02 15:04:05 UTC")), d.noPass(p)
+			return fmt.Sprintf("a pass or link not before %s", s.IssueAt.UTC().Format("2006-01-02 15:04:05 UTC")), d.noPass(p)
 		})
 	}
 }

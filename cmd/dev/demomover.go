@@ -9,7 +9,6 @@ import (
 
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
-	"firstpass.internal/workflows"
 )
 
 // moversAhead is how far ahead of HR's word a new position takes effect.
@@ -48,8 +47,8 @@ func (d *demo) moverTale() tale {
 				d.untouched(p, func() time.Time { return day }),
 				d.seeLink(p), d.onTheDay(func() time.Time { return day }), d.seeCode(p),
 				d.weakerSeen(p),
-				d.closes(jml.KindMover, other, jml.StageSkipped, func(r workflows.JourneyResult) error {
-					if r.Pass != nil || len(d.world.Mailbox.MailsTo(other.UPN)) > 0 || len(d.world.Tenant.Passes(other.user.ID)) > 0 {
+				d.closes(jml.KindMover, other, jml.StageSkipped, func(s standing) error {
+					if s.Pass != nil || len(d.world.Mailbox.MailsTo(other.UPN)) > 0 || len(d.world.Tenant.Passes(other.user.ID)) > 0 {
 						return errors.New("there was a pass, or a mail about one")
 					}
 					return nil
@@ -62,7 +61,7 @@ func (d *demo) moverTale() tale {
 				d.closes(jml.KindMover, p, jml.StageCompleted, removed(jml.MethodAuthenticator), ", with what was removed"),
 			}),
 		leaves: []string{"mover", "mover", "pass"},
-		most:   limits{graph: 27, actions: 37, events: 140},
+		most:   limits{graph: 27, actions: 40, events: 143},
 	}
 }
 
@@ -105,12 +104,12 @@ func (d *demo) onTheDay(day func() time.Time) step {
 func (d *demo) weakerSeen(p *player) step {
 	return func(ctx context.Context) error {
 		return d.expect(ctx, 10*time.Second, "Firstpass reports the weaker method", "firstpass show names "+string(jml.MethodAuthenticator), func() (string, error) {
-			v, _, ref, err := d.shows(ctx, jml.KindMover, p)
+			s, ref, err := d.shows(ctx, jml.KindMover, p)
 			if err != nil {
 				return "", err
 			}
-			if !slices.ContainsFunc(v.Weaker, func(m jml.Method) bool { return m.Kind == jml.MethodAuthenticator }) {
-				return "", fmt.Errorf("%d weaker methods", len(v.Weaker))
+			if !slices.ContainsFunc(s.Weaker, func(m jml.Method) bool { return m.Kind == jml.MethodAuthenticator }) {
+				return "", fmt.Errorf("%d weaker methods", len(s.Weaker))
 			}
 			return "firstpass show " + ref + ": " + jml.MethodAuthenticator.Label(), nil
 		})

@@ -9,7 +9,6 @@ import (
 
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
-	"firstpass.internal/workflows"
 )
 
 // noShowTale: nobody comes. The employee is reminded, the manager told; in the
@@ -41,7 +40,7 @@ func (d *demo) noShowTale() tale {
 			d.closes(jml.KindJoiner, p, jml.StageTimedOut, unusedAndGone, ", nobody signed in"),
 		},
 		leaves: []string{"joiner", "pass"},
-		most:   limits{graph: 16, actions: 29, events: 115},
+		most:   limits{graph: 16, actions: 32, events: 118},
 	}
 }
 
@@ -66,9 +65,9 @@ func (d *demo) seeReminder(p *player) step {
 	}
 }
 
-func unusedAndGone(r workflows.JourneyResult) error {
-	if r.Pass == nil || r.Pass.Revoked == nil || r.Pass.Registered != nil || r.Pass.Use == jml.UseYes {
-		return fmt.Errorf("pass %+v", r.Pass)
+func unusedAndGone(s standing) error {
+	if s.Pass == nil || s.Pass.Gone.IsZero() || s.Pass.Registered != nil || s.Pass.Use == jml.UseYes {
+		return fmt.Errorf("pass %+v", s.Pass)
 	}
 	return nil
 }

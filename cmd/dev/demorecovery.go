@@ -58,7 +58,7 @@ func (d *demo) recoveryTale() tale {
 				d.fails("Another recovery at once is refused", "recover", func() []string { return append(d.recovery(p), "--loss", "lost") }, "again|rest|already|too soon|less than"),
 			}),
 		leaves: []string{"recovery", "pass"},
-		most:   limits{graph: 28, actions: 37, events: 135},
+		most:   limits{graph: 28, actions: 40, events: 138},
 	}
 }
 
@@ -155,7 +155,7 @@ func (d *demo) cannotApprove(kind jml.Kind, p *player, actor, what string) step 
 		if err != nil {
 			return err
 		}
-		return d.fails(what, "approve", func() []string { return []string{ref, "--actor", actor} }, "can't approve it")(ctx)
+		return d.fails(what, "approve", func() []string { return []string{ref, "--actor", actor, "--reason", "it is mine"} }, "can't approve it")(ctx)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
-	"firstpass.internal/workflows"
 )
 
 // rehireTale: somebody who left comes back to the same account, with a key still
@@ -35,7 +34,7 @@ func (d *demo) rehireTale() tale {
 				d.has(p, "The new key is the only one", entrasim.KindFIDO2),
 				d.closes(jml.KindJoiner, p, jml.StageCompleted, removed(jml.MethodFIDO2), ", with what was removed")}),
 		leaves: []string{"joiner", "pass"},
-		most:   limits{graph: 18, actions: 30, events: 115},
+		most:   limits{graph: 18, actions: 33, events: 118},
 	}
 }
 
@@ -76,11 +75,11 @@ func (d *demo) has(p *player, what string, kinds ...entrasim.MethodKind) step {
 }
 
 // removed is what the end looks like where one method had to go.
-func removed(kind jml.MethodKind) func(workflows.JourneyResult) error {
-	return func(r workflows.JourneyResult) error {
-		if len(r.Removed) != 1 || r.Removed[0].Kind != kind {
-			return fmt.Errorf("%d methods removed", len(r.Removed))
+func removed(kind jml.MethodKind) func(standing) error {
+	return func(s standing) error {
+		if len(s.Removed) != 1 || s.Removed[0].Kind != kind {
+			return fmt.Errorf("%d methods removed", len(s.Removed))
 		}
-		return completed(r)
+		return completed(s)
 	}
 }

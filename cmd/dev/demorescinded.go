@@ -10,7 +10,6 @@ import (
 
 	"firstpass.internal/internal/entrasim"
 	"firstpass.internal/internal/jml"
-	"firstpass.internal/workflows"
 )
 
 // rescindedTale: somebody has signed in with the pass when HR calls the hire
@@ -35,7 +34,7 @@ func (d *demo) rescindedTale() tale {
 				d.closes(jml.KindJoiner, p, jml.StageCancelled, usedAndGone, ", pass used and proved gone"),
 			}),
 		leaves: []string{"joiner", "pass"},
-		most:   limits{graph: 16, actions: 29, events: 120},
+		most:   limits{graph: 16, actions: 32, events: 123},
 	}
 }
 
@@ -65,9 +64,9 @@ func (d *demo) sessionOver(p *player) step {
 	}
 }
 
-func usedAndGone(r workflows.JourneyResult) error {
-	if r.Pass == nil || r.Pass.Revoked == nil || r.Pass.Use != jml.UseYes {
-		return fmt.Errorf("pass %+v", r.Pass)
+func usedAndGone(s standing) error {
+	if s.Pass == nil || s.Pass.Gone.IsZero() || s.Pass.Use != jml.UseYes {
+		return fmt.Errorf("pass %+v", s.Pass)
 	}
 	return nil
 }

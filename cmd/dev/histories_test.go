@@ -51,6 +51,7 @@ type life struct {
 func TestJourneys(t *testing.T) {
 	journeys := firstLives()
 	maps.Copy(journeys, lives())
+	maps.Copy(journeys, steeredLives())
 	var costs costs
 	t.Cleanup(func() { t.Log(costs.table()) })
 	for name, j := range journeys {
@@ -74,6 +75,9 @@ func TestJourneys(t *testing.T) {
 			}
 			if os.Getenv("FIRSTPASS_RECORD") != "" && !t.Failed() {
 				w.must(nil, w.recordAll(name))
+				if again := recordedName(name); again != "" {
+					w.must(nil, w.recordAll(again))
+				}
 			}
 		})
 	}
@@ -192,7 +196,7 @@ func firstLives() map[string]life {
 			play: func(w *testWorld) string {
 				id := w.Post(w.Joiner(w.Person, time.Hour))
 				w.WaitFor(id, time.Minute, "a pass", func(v workflows.JourneyView) bool { return v.PassID != "" })
-				if _, says, code := w.Command("revoke", id, "--reason", "test", "--actor", "operator"); code != 0 {
+				if _, says, code := w.Command("revoke", id, "--reason", "only a test", "--actor", "operator"); code != 0 {
 					w.t.Fatal(says)
 				}
 				return id
@@ -239,7 +243,7 @@ func firstLives() map[string]life {
 			play: func(w *testWorld) string {
 				id := w.Post(w.Joiner(w.Person, time.Hour))
 				w.lock(id, w.Invitation(w.Person, 1))
-				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
+				w.Do("cancel", workflows.RefOf(id), "--reason", "only a test")
 				return id
 			},
 			outcome: jml.StageCancelled,
@@ -252,7 +256,7 @@ func firstLives() map[string]life {
 				ref := workflows.RefOf(id)
 				w.must(nil, w.Visit().NotMe(w.t.Context(), w.Noticed(w.Person), ref[len(ref)-4:]))
 				w.Blocked(id, jml.ReasonRepudiated)
-				w.Do("cancel", ref, "--reason", "test")
+				w.Do("cancel", ref, "--reason", "only a test")
 				return id
 			},
 			outcome: jml.StageCancelled,
@@ -264,7 +268,7 @@ func firstLives() map[string]life {
 				w.bounces(boss().Mail)
 				id := w.Post(w.Joiner(w.Person, time.Hour))
 				w.Blocked(id, jml.ReasonUndeliverable)
-				w.Do("cancel", workflows.RefOf(id), "--reason", "test")
+				w.Do("cancel", workflows.RefOf(id), "--reason", "only a test")
 				return id
 			},
 			outcome: jml.StageCancelled,
@@ -298,7 +302,7 @@ func firstLives() map[string]life {
 			play: func(w *testWorld) string {
 				id := w.Post(w.Joiner(w.Person, 8*time.Second))
 				w.Collect(w.Person, id, w.Invitation(w.Person, 1))
-				w.Do("reissue", workflows.RefOf(id), "--reason", "lost", "--actor", "olga")
+				w.Do("reissue", workflows.RefOf(id), "--reason", "lost it", "--actor", "olga")
 				w.collectAndUse(id, 2)
 				return id
 			},

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"firstpass.internal/cmd/dev/local"
+	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/codec"
+	"firstpass.internal/internal/simulated"
 )
 
 // keys are the secrets of one world, drawn at its first start and kept in files
@@ -30,6 +32,8 @@ type keys struct {
 	SendGrid     string // API key
 	Twilio       string // auth token
 	EID          string // client secret at the simulated eID provider
+	Ops          string // client secret of the console at the tenant
+	Robot        string // client secret of a machine that steers by the API
 }
 
 // Files of keys, as the configuration names them.
@@ -44,6 +48,9 @@ const (
 	twilioToken    = "twilio-auth-token"
 	eidSecret      = "eid-client-secret"
 	pickupKey      = "pickup-key"
+	opsSecret      = "ops-client-secret"
+	robotSecret    = "robot-client-secret"
+	ledgerKey      = "ledger-key.pem" // and the public one beside it, with .pub
 )
 
 func (k *keys) file(name string) string { return filepath.Join(k.dir, name) }
@@ -71,6 +78,8 @@ func openKeys(dir string) (*keys, error) {
 		{pickupKey, &unused, base64.StdEncoding.EncodeToString},
 		{twilioToken, &k.Twilio, hex.EncodeToString},
 		{eidSecret, &k.EID, base64.RawURLEncoding.EncodeToString},
+		{opsSecret, &k.Ops, base64.RawURLEncoding.EncodeToString},
+		{robotSecret, &k.Robot, base64.RawURLEncoding.EncodeToString},
 		{bambooKey, &k.BambooHR, hex.EncodeToString},
 		{canonicalKey, &k.Canonical, func(b []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(b) }},
 		{clientSecret, &k.ClientSecret, base64.RawURLEncoding.EncodeToString},
@@ -86,7 +95,22 @@ func openKeys(dir string) (*keys, error) {
 		}
 		*s.into = strings.TrimSpace(string(raw))
 	}
-	return k, nil
+	return k, keptLedgerKey(k.file(ledgerKey))
+}
+
+// keptLedgerKey makes the key that signs heads of the chain, and the public one,
+// unless they are there.
+func keptLedgerKey(path string) error {
+	var public []byte
+	_, err := local.KeptFile(path, func() (private []byte, err error) {
+		private, public, err = audit.NewKey()
+		if err == nil {
+			// First, so that there is no key whose public one is lost.
+			err = simulated.ReplaceFile(path+".pub", public)
+		}
+		return private, err
+	})
+	return err
 }
 
 func keptKeyring(path string) (*codec.Keyring, error) {

@@ -91,7 +91,7 @@ func TestLeaverBeforeWord(t *testing.T) {
 	if got := w.Result(id).Outcome; got != jml.StageCancelled {
 		t.Errorf("outcome %s, want %s", got, jml.StageCancelled)
 	}
-	if _, says, code := w.Command("approve", id, "--actor", approver); code == 0 {
+	if _, says, code := w.Command("approve", id, "--actor", approver, "--reason", "spoke to the team lead"); code == 0 {
 		t.Errorf("approved though it has ended: %s", says)
 	}
 	if _, says, code := w.recovery("--loss", "lost"); code == 0 {

@@ -77,7 +77,7 @@ func TestTwoOperators(t *testing.T) {
 		id := w.Stage("1h")
 		w.Asked(id)
 		for name, actor := range map[string]string{"who asked": operator, "the technician": technician().UPN, "who asked, in capitals": strings.ToUpper(operator)} {
-			if _, says, code := w.Command("approve", id, "--actor", actor); code == 0 || !strings.Contains(says, "have somebody else decide") {
+			if _, says, code := w.Command("approve", id, "--actor", actor, "--reason", "it is fine"); code == 0 || !strings.Contains(says, "have somebody else decide") {
 				t.Errorf("%s approves: exit status %d\n%s", name, code, says)
 			}
 		}
@@ -92,7 +92,7 @@ func TestTwoOperators(t *testing.T) {
 				t.Errorf("the second is told: %s", loser)
 			}
 			w.StagingInvitation(1)
-			w.Do("cancel", id, "--reason", "test")
+			w.Do("cancel", id, "--reason", "only a test")
 		}
 		want := []jml.Stage{jml.StageCancelled, jml.StageRefused}[winner]
 		if got := w.Result(id).Outcome; got != want {
@@ -109,14 +109,14 @@ func TestTwoOperators(t *testing.T) {
 	t.Run("come too late", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, worldOptions{})
-		id := w.Stage("8s")
+		id := w.Stage("1m")
 		if got := w.Result(id).Outcome; got != jml.StageLapsed {
 			t.Errorf("outcome %s, want %s", got, jml.StageLapsed)
 		}
 		for _, late := range [][]string{
-			{"approve", id, "--actor", approver}, {"refuse", id, "--actor", approver, "--reason", "late"},
-			{"cancel", id, "--reason", "late"}, {"revoke", id, "--reason", "late"}, {"reissue", id, "--reason", "late"},
-			{"device-done", id, "--reason", "late"}, {"nudge", id},
+			{"approve", id, "--actor", approver, "--reason", "too late"}, {"refuse", id, "--actor", approver, "--reason", "too late"},
+			{"cancel", id, "--reason", "too late"}, {"revoke", id, "--reason", "too late"}, {"reissue", id, "--reason", "too late"},
+			{"device-done", id, "--reason", "too late"}, {"nudge", id, "--reason", "too late"},
 		} {
 			if _, says, code := w.Command(late...); code == 0 || !strings.Contains(says, "ended already") {
 				t.Errorf("%s: exit status %d\n%s", late[0], code, says)

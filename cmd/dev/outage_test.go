@@ -29,7 +29,31 @@ func TestTemporalAway(t *testing.T) {
 	w := newWorld(t, worldOptions{OwnTemporal: true, People: firstPeople()[:2]})
 	underWay := w.Post(w.Joiner(w.Person, 20*time.Second))
 	w.Passcode(w.Person, 1)
+	ines := w.As(opsOperator)
+	ref := workflows.RefOf(underWay)
+	w.Eventually(20*time.Second, "the board has it", func() error {
+		if !strings.Contains(string(ines.Get("/v1/journeys").raw), ref) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 	w.must(nil, w.StopTemporal())
+	// Operators are told that it is away, and see what was known last.
+	w.Eventually(30*time.Second, "the console says so", func() error {
+		var list struct {
+			Items []struct{ Ref string }
+			Board struct{ Fault string }
+		}
+		ines.Get("/v1/journeys").read(t, &list)
+		page := string(ines.Get("/").raw)
+		if len(list.Items) != 1 || list.Items[0].Ref != ref || list.Board.Fault == "" || !strings.Contains(page, ref) || !strings.Contains(page, "Temporal") {
+			return fmt.Errorf("%+v", list)
+		}
+		return nil
+	})
+	if r := ines.Try(underWay, act{"verb": "hold", "reason": "to see whether it does"}); r.status != http.StatusServiceUnavailable {
+		t.Errorf("an act meanwhile: %s", r)
+	}
 
 	late := w.Joiner(firstPeople()[1], 30*time.Second)
 	w.Eventually(30*time.Second, "intake says 503", func() error {
@@ -196,7 +220,7 @@ func TestOperator(t *testing.T) {
 	if out := run("show", ref); !strings.Contains(out, "revoked") {
 		t.Errorf("show after revoke:\n%s", out)
 	}
-	if _, says, code := w.Command("cancel", ref, "--reason", "x"); code == 0 || !strings.Contains(says, "ended already") {
+	if _, says, code := w.Command("cancel", ref, "--reason", "a test"); code == 0 || !strings.Contains(says, "ended already") {
 		t.Errorf("cancel of an ended joiner: %d, %s", code, says)
 	}
 
@@ -205,7 +229,7 @@ func TestOperator(t *testing.T) {
 	run("start", "--source", sourceCanonical, "--employee-id", second.ID, "--start-date", time.Now().AddDate(0, 2, 0).Format(time.DateOnly),
 		"--zone", "Europe/London", "--personal-mail", second.Mail)
 	other := workflows.RefOf(w.JoinerID(sourceCanonical, second.ID))
-	if _, says, code := w.Command("revoke", other, "--reason", "x"); code == 0 || !strings.Contains(says, "no pass to revoke") {
+	if _, says, code := w.Command("revoke", other, "--reason", "a test"); code == 0 || !strings.Contains(says, "no pass to revoke") {
 		t.Errorf("revoke without a pass: %d, %s", code, says)
 	}
 	if out := run("cancel", other, "--reason", "hired by mistake", "--json"); !strings.Contains(out, `"outcome": "cancelled"`) {

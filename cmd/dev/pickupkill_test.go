@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,10 +116,15 @@ func TestKillPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{Cohort: cohortPickup, Roles: "intake,work"})
 	var page *child
+	// Two processes of one machine need a listener for monitoring each.
+	settings, err := os.ReadFile(w.Settings())
+	w.must(nil, err)
+	own := w.path("page.yaml")
+	w.must(nil, os.WriteFile(own, []byte(strings.ReplaceAll(string(settings), loopback(w.Ports.Metrics), "127.0.0.1:0")), 0o600))
 	start := func() {
 		t.Helper()
 		var err error
-		page, err = startChild(w.cfg.Firstpass, []string{"serve", "--config", w.Settings(), "--role", "pickup"}, w.path("page.log"))
+		page, err = startChild(w.cfg.Firstpass, []string{"serve", "--config", own, "--role", "pickup"}, w.path("page.log"))
 		w.must(nil, err)
 		w.Eventually(30*time.Second, "the page is up", func() error { return answersHTTP(t.Context(), w.PickupURL()+"/readyz") })
 	}

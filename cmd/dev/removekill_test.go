@@ -42,7 +42,7 @@ func TestKillAtRemoval(t *testing.T) {
 			id := w.Recover("--loss", "stolen", "--method", lost[0].ID, "--method", lost[1].ID)
 			w.Asked(id)
 			h := w.Tenant.MustInject(tt.fault)
-			w.Do("approve", id, "--actor", approver)
+			w.Do("approve", id, "--actor", approver, "--reason", "spoke to the team lead")
 			w.reached(h)
 			w.Kill()
 			if n := len(w.Tenant.MethodDeletions()); n != tt.gone {

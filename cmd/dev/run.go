@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -48,6 +50,7 @@ func interrupted(ctx context.Context, err error) error {
 
 func (r *runCmd) welcome(t terminal, w *world) {
 	table(t.out, [][]string{
+		{"Console", w.OpsURL() + " (its certificate is " + r.shown(w.opsCA) + ")"},
 		{"Temporal Web UI", w.ui.url},
 		{"Mailbox", w.Mailbox.PageURL()},
 		{"Phones", w.Phones.PageURL()},
@@ -58,7 +61,14 @@ func (r *runCmd) welcome(t terminal, w *world) {
 		{"Intake", w.IntakeURL(sourceBambooHR) + " and /" + sourceCanonical},
 		{"Configuration", r.shown(w.Settings()) + " (written anew at every start)"},
 		{"Log of Firstpass", r.shown(w.path(firstpassLog))},
+		{"Metrics and health", "http://" + loopback(w.Ports.Metrics) + "/metrics and /statusz"},
 	})
+	fmt.Fprintln(t.out, "\nWho can sign in to the console, by choosing a name:")
+	var who [][]string
+	for _, o := range operators() {
+		who = append(who, []string{o.UPN, cmp.Or(strings.Join(o.Roles, ", "), "no role: is let in nowhere")})
+	}
+	table(t.out, who)
 	self, flag, id := r.shown(os.Args[0]), r.flag(), firstPeople()[0].ID
 	firstpass := r.shown(r.Firstpass)
 	of := fmt.Sprintf("--config %s --source %s --employee-id %s", r.shown(w.Settings()), sourceBambooHR, id)

@@ -100,6 +100,11 @@ type settings struct {
 	TextAccount, TextFrom      string
 	Intake, Pickup             string // host:port
 	EIDURL, EIDCA, EIDClient   string
+	Ops, OpsURL                string // host:port; what browsers call
+	OpsCertificate, OpsKey     string // files
+	OpsClient                  string // of the console's registration in the tenant
+	Metrics                    string // host:port
+	WebUI                      string // of Temporal
 	Letters                    string // folder
 	Offices                    []office
 	ExtraSources               string // YAML of further sources, each two blanks in

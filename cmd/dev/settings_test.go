@@ -24,9 +24,15 @@ func TestSettingsAreAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letters := filepath.Join(dir, lettersFolder)
-	if err := os.MkdirAll(letters, 0o700); err != nil {
+	_, opsTrust, err := local.Certificate(filepath.Join(dir, "ops"), "ops")
+	if err != nil {
 		t.Fatal(err)
+	}
+	letters := filepath.Join(dir, lettersFolder)
+	for _, folder := range []string{letters, filepath.Join(dir, exportFolder)} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, cohort := range []string{cohortPickup, cohortSend, cohortSplit, cohortEID, cohortVouched, cohortFrontline} {
 		profile := quickProfile()
@@ -36,7 +42,9 @@ func TestSettingsAreAccepted(t *testing.T) {
 			TenantURL: "https://127.0.0.1:1", TenantID: "5f0e1c52-7b0a-4c1e-9a55-0e5e1f9d2a10", ClientID: "c0ffee00-1d5e-4b7a-8a3c-6f1f57a55001", TenantCA: trust,
 			MailURL: "https://127.0.0.1:2", MailCA: trust, MailEventKey: trust, Intake: "127.0.0.1:3", Pickup: "127.0.0.1:4",
 			TextURL: "https://127.0.0.1:5", TextCA: trust, TextAccount: twilioAccount, TextFrom: "+4555000900",
-			EIDURL: "https://127.0.0.1:6", EIDCA: trust, EIDClient: eidClient, Letters: letters, Offices: offices(),
+			EIDURL: "https://127.0.0.1:6", EIDCA: trust, EIDClient: eidClient, Letters: letters,
+			Ops: "127.0.0.1:7", OpsURL: "https://localhost:7", OpsCertificate: opsTrust, OpsKey: filepath.Join(dir, "ops", "ops-key.pem"), OpsClient: opsClient,
+			Metrics: "127.0.0.1:8", WebUI: "http://127.0.0.1:9", Offices: offices(),
 			ExtraSources: "\n  - name: more\n    use: csv\n    file: {directory: /tmp}\n    default_zone: Europe/Copenhagen\n",
 			Cohort:       cohort, Profile: profile,
 		}.render()

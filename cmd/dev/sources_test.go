@@ -159,7 +159,7 @@ func TestSourcesThatCall(t *testing.T) {
 			t.Errorf("answer %s, quarantine list:\n%s", answer, out)
 		}
 		record := strings.Fields(strings.Split(out, "\n")[1])[0]
-		if _, says, code := w.Command("quarantine", "replay", record); code != 1 {
+		if _, says, code := w.Command("quarantine", "replay", record, "--reason", "it may do now"); code != 1 {
 			t.Errorf("replay of what can't be asked for: %d, %s", code, says)
 		}
 		if again := w.Do("quarantine", "list", "--source", "links"); again != out {
@@ -489,7 +489,7 @@ func TestSourcesThatAreRead(t *testing.T) {
 		if s := w.Status("people"); s.Braked != "" || s.Fault != "" {
 			t.Errorf("status after the release: %+v", s)
 		}
-		if _, says, code := w.Command("source", "release", "people", "--reason", "again"); code != 1 {
+		if _, says, code := w.Command("source", "release", "people", "--reason", "again"); code != 3 {
 			t.Errorf("a release of what is not braked: %d, %s", code, says)
 		}
 
@@ -771,12 +771,11 @@ func TestHeldAndQuarantined(t *testing.T) {
 			if out := w.Do("held", "list"); strings.Contains(out, ref) {
 				t.Errorf("held list still has it:\n%s", out)
 			}
-			trail, err := os.ReadFile(w.path("audit.jsonl"))
-			w.must(nil, err)
-			if !strings.Contains(string(trail), `"contact.`+verdict) {
+			trail := w.Audit()
+			if !strings.Contains(trail, `"contact.`+verdict) {
 				t.Errorf("the audit does not know of it:\n%s", trail)
 			}
-			if _, _, code := w.Command("held", verdict, ref, "--reason", "again"); code != 1 {
+			if _, _, code := w.Command("held", verdict, ref, "--reason", "once more"); code != 1 {
 				t.Errorf("decided twice: %d, want 1", code)
 			}
 		})
@@ -821,12 +820,12 @@ func TestHeldAndQuarantined(t *testing.T) {
 			t.Errorf("show:\n%s", out)
 		}
 		untold()
-		if _, says, code := w.Command("quarantine", "replay", first); code != 1 || !strings.Contains(says, "stay in the quarantine") {
+		if _, says, code := w.Command("quarantine", "replay", first, "--reason", "it may do now"); code != 1 || !strings.Contains(says, "stay in the quarantine") {
 			t.Errorf("replay before anything is mended: %d, %s", code, says)
 		}
 		w.Absent(w.JoinerID("portal", "71"))
 		w.Reconfigure(portal("DD.MM.YYYY"))
-		w.Do("quarantine", "replay", first)
+		w.Do("quarantine", "replay", first, "--reason", "the mapping is mended")
 		id := w.JoinerID("portal", "71")
 		if v := w.Starting(id, fmt.Sprintf("%d-12-24", time.Now().Year()+1)); v.Facts.GivenName != "Zephyrine" {
 			t.Error("the joiner has other facts than HR sent")

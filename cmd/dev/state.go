@@ -27,6 +27,8 @@ type worldPorts struct {
 	Texts    int                `json:"texts"`
 	TextPage int                `json:"text_page"`
 	EID      int                `json:"eid"`
+	Ops      int                `json:"ops"`
+	Metrics  int                `json:"metrics"`
 	Temporal [temporalPorts]int `json:"temporal"`
 }
 
@@ -34,7 +36,7 @@ const portsFile = "ports.json"
 
 func (p *worldPorts) all() []*int {
 	list := []*int{&p.Intake, &p.WebUI, &p.MailPage, &p.Manage, &p.Codec, &p.Graph, &p.Mail,
-		&p.Pickup, &p.Texts, &p.TextPage, &p.EID}
+		&p.Pickup, &p.Texts, &p.TextPage, &p.EID, &p.Ops, &p.Metrics}
 	for i := range p.Temporal {
 		list = append(list, &p.Temporal[i])
 	}

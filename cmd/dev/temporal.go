@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/dynamicconfig"
@@ -192,12 +191,7 @@ func prepareDatabase(path string, namespaces []string) error {
 func createNamespaces(path string, names []string) error {
 	var all []*sqlite.NamespaceConfig
 	for _, name := range names {
-		ns, err := sqlite.NewNamespaceConfig(clusterName, name, false, map[string]enums.IndexedValueType{
-			workflows.AttributeStage:  enums.INDEXED_VALUE_TYPE_KEYWORD,
-			workflows.AttributeSource: enums.INDEXED_VALUE_TYPE_KEYWORD,
-			workflows.AttributeReason: enums.INDEXED_VALUE_TYPE_KEYWORD,
-			workflows.AttributeStarts: enums.INDEXED_VALUE_TYPE_DATETIME,
-		})
+		ns, err := sqlite.NewNamespaceConfig(clusterName, name, false, workflows.Attributes())
 		if err != nil {
 			return err
 		}

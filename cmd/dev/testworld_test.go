@@ -349,7 +349,13 @@ func (w *testWorld) Onboard(e employee) {
 // Command runs the product's command line against this world.
 func (w *testWorld) Command(args ...string) (out, says string, code int) {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), w.cfg.Firstpass, append(args, "--config", w.Settings())...)
+	return w.CommandWith(w.Settings(), args...)
+}
+
+// CommandWith is Command with a configuration of its own.
+func (w *testWorld) CommandWith(settings string, args ...string) (out, says string, code int) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), w.cfg.Firstpass, append(args, "--config", settings)...)
 	cmd.Env = plainEnvironment(os.Environ())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -370,12 +376,10 @@ func (w *testWorld) Log() string {
 	return string(raw)
 }
 
-// Audit is what stands in the audit so far.
+// Audit is what stands in the ledger so far; the stream of audit.file follows it.
 func (w *testWorld) Audit() string {
 	w.t.Helper()
-	raw, err := os.ReadFile(w.path("audit.jsonl"))
-	w.must(nil, err)
-	return string(raw)
+	return w.Do("ledger", "list", "--limit", "0", "--json")
 }
 
 // WorkflowIDs lists every workflow of the world, closed ones too.

@@ -28,12 +28,16 @@ const (
 	ledgerFile   = "ledger.db" // and -wal and -shm beside it
 	// lettersFolder is the print room's. What lies there opens pick-ups.
 	lettersFolder = "letters"
+	// exportFolder has the rows of the ledger, day by day, and signed heads.
+	exportFolder = "export"
 )
 
 // What the simulated providers know us as.
 const (
 	twilioAccount = "AC00000000000000000000000000dead01"
 	eidClient     = "firstpass"
+	opsClient     = "c0ffee00-1d5e-4b7a-8a3c-6f1f57a55002" // the console and the API
+	robotClient   = "c0ffee00-1d5e-4b7a-8a3c-6f1f57a55003" // a machine that steers
 )
 
 // worldConfig says what world to make. Dir and Firstpass are required.
@@ -76,6 +80,7 @@ type world struct {
 	ui       *webUI
 	unlock   func() error
 	payloads client.Options
+	opsCA    string // file: what clients of console and API trust
 
 	hiring sync.Mutex // one manager is enough
 
@@ -107,8 +112,10 @@ func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
 		p := quickProfile()
 		cfg.Profile = &p
 	}
-	if err := os.MkdirAll(filepath.Join(cfg.Dir, lettersFolder), 0o700); err != nil {
-		return nil, err
+	for _, name := range []string{lettersFolder, exportFolder} {
+		if err := os.MkdirAll(filepath.Join(cfg.Dir, name), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	w := &world{cfg: cfg}
 	defer func() {
@@ -133,6 +140,9 @@ func openWorld(ctx context.Context, cfg worldConfig) (_ *world, err error) {
 		return nil, err
 	}
 	codec.ClientOptions(&w.payloads, payloads)
+	if w.opsCA, err = w.openOps(); err != nil {
+		return nil, err
+	}
 	if err := w.openTenant(); err != nil {
 		return nil, err
 	}
@@ -177,6 +187,7 @@ func (w *world) openTenant() (err error) {
 		StateFile: w.path("tenant.json"), CertDir: w.path("tenant"),
 		ClientSecret:       w.Keys.ClientSecret,
 		GrantedPermissions: append(entrasim.DefaultPermissions(), morePermissions()...),
+		Apps:               w.opsApps(), Operators: operators(), DeviceInterval: 1,
 	}
 	if w.cfg.Tenant != nil {
 		w.cfg.Tenant(&cfg)
@@ -247,6 +258,8 @@ func (w *world) writeSettings() error {
 		TextURL: w.Phones.URL(), TextCA: w.Phones.CAFile(), TextAccount: twilioAccount, TextFrom: "+4555000900",
 		EIDURL: w.EID.URL(), EIDCA: w.path("eid-ca.pem"), EIDClient: eidClient,
 		Intake: loopback(w.Ports.Intake), Pickup: loopback(w.Ports.Pickup),
+		Ops: loopback(w.Ports.Ops), OpsURL: w.OpsURL(), OpsCertificate: w.opsCA, OpsKey: w.path("ops/ops-key.pem"), OpsClient: opsClient,
+		Metrics: loopback(w.Ports.Metrics), WebUI: "http://" + loopback(w.Ports.WebUI),
 		Letters: w.path(lettersFolder), Offices: offices(), ExtraSources: w.cfg.ExtraSources,
 		Cohort: w.cfg.Cohort, Profile: *w.cfg.Profile,
 	}.render()
