@@ -162,8 +162,13 @@ func happenings() map[string]func(w *world, n int) {
 			op := []entrasim.Match{{Operation: entrasim.OpCreatePass}, {Operation: entrasim.OpDeletePass}, {Method: "DELETE"}}[n%3]
 			w.fault(entrasim.Fault{Match: op, After: true, Drop: true, Times: 1 + n/3})
 		},
-		"channel refuses": func(w *world, n int) { w.post.mu.Lock(); w.post.refuse = n + 1; w.post.mu.Unlock() },
-		"channel is down": func(w *world, n int) { w.post.mu.Lock(); w.post.down = n + 1; w.post.mu.Unlock() },
+		"audit is down": func(w *world, n int) {
+			w.audit.down = w.now().Add([]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour}[n])
+			w.faulty = w.audit.down.Add(3 * time.Hour)
+		},
+		"channel refuses":       func(w *world, n int) { w.post.mu.Lock(); w.post.refuse = n + 1; w.post.mu.Unlock() },
+		"channel loses replies": func(w *world, n int) { w.post.mu.Lock(); w.post.lose = n + 1; w.post.mu.Unlock() },
+		"channel is down":       func(w *world, n int) { w.post.mu.Lock(); w.post.down = n + 1; w.post.mu.Unlock() },
 		"mail bounces": func(w *world, n int) {
 			kind := []jml.Message{jml.MessagePass, jml.MessageLink, jml.MessageCode, jml.MessageMoved, jml.MessagePass, jml.MessageLink}[n]
 			l, ok := w.post.last(kind)

@@ -153,7 +153,7 @@ func (j *journey) run() workflows.JourneyResult {
 			Zone: "Europe/Copenhagen", GivenName: "Freja", PersonalMail: "freja@example.org", ObservedAt: begin,
 		})
 	})
-	j.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: j.prof})
+	j.env.ExecuteWorkflow(workflows.TypeJoiner, workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: j.prof, Shows: workflows.ShowsAll})
 	var res workflows.JourneyResult
 	if err := j.env.GetWorkflowError(); err != nil {
 		j.t.Fatal(err)

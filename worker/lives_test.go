@@ -47,6 +47,7 @@ type life struct {
 
 	UserLate, DeleteLag         time.Duration
 	Throttle, Unavailable, Lost float64
+	Slow                        bool // activities take their time
 
 	Events []event
 }
@@ -62,8 +63,8 @@ func (e event) String() string { return fmt.Sprintf("%s %s %d", e.At, e.What, e.
 
 func (l life) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %s, profile %+v, other %v %d %s, open %t, late %t, rehire %t, owned %v, user late %s, delete lag %s, faults %.2f %.2f %.2f",
-		l.Seed, l.Kind, l.Profile, l.Other.CompleteOn, l.Other.Devices, l.Other.Remove, l.Open, l.Late, l.Rehire, l.Owned, l.UserLate, l.DeleteLag, l.Throttle, l.Unavailable, l.Lost)
+	fmt.Fprintf(&b, "seed %d: %s, profile %+v, other %v %d %s, open %t, late %t, rehire %t, owned %v, user late %s, delete lag %s, faults %.2f %.2f %.2f, slow %t, approval %+v",
+		l.Seed, l.Kind, l.Profile, l.Other.CompleteOn, l.Other.Devices, l.Other.Remove, l.Open, l.Late, l.Rehire, l.Owned, l.UserLate, l.DeleteLag, l.Throttle, l.Unavailable, l.Lost, l.Slow, l.Profile.Approval)
 	for _, e := range l.Events {
 		fmt.Fprintf(&b, "\n  %s %s %d", begin.Add(e.At).Format("01-02 15:04:05"), e.What, e.N)
 	}
@@ -119,7 +120,7 @@ func aProfile(t *rapid.T, kind jml.Kind) jml.Profile {
 	}
 	p.Unfinished = rapid.SampledFrom([]jml.UnfinishedRule{"", jml.UnfinishedOffer, jml.UnfinishedReissue}).Draw(t, "unfinished")
 	p.Reissues = rapid.IntRange(0, 2).Draw(t, "reissues")
-	p.Approval = &jml.ApprovalRule{To: route("mail", jml.RecipientManager), Within: rapid.SampledFrom([]time.Duration{24 * time.Hour, 4 * time.Hour}).Draw(t, "within")}
+	p.Approval = &jml.ApprovalRule{To: route("mail", jml.RecipientDesk), Within: rapid.SampledFrom([]time.Duration{24 * time.Hour, 4 * time.Hour}).Draw(t, "within")}
 	p.Approve = seldom("approve")
 	p.Privileged = coin("privileged")
 	if seldom("reminders") {
@@ -214,6 +215,7 @@ var aLife = rapid.Custom(func(t *rapid.T) life {
 		l.Events = append(l.Events, event{max(at, 0), rapid.SampledFrom(names).Draw(t, "what"), rapid.IntRange(0, 5).Draw(t, "n")})
 	}
 	slices.SortStableFunc(l.Events, func(a, b event) int { return int(a.At - b.At) })
+	l.Slow = rapid.IntRange(0, 3).Draw(t, "slow") == 3
 	return l
 })
 
@@ -349,9 +351,10 @@ type ended struct {
 	outcome  jml.Stage
 	seen     map[string]int
 	moves    [][2]jml.Stage
-	requests int    // to Graph
-	counts   counts // of actions
-	account  string // what was recorded, sent and logged
+	requests int                   // to Graph
+	counts   counts                // of actions
+	account  string                // what was recorded, sent and logged
+	kept     []entrasim.MethodKind // that the user has
 }
 
 // warmUp makes the certificate authority that all worlds share.
@@ -378,7 +381,7 @@ func play(l life, k keys) (out ended) {
 			out.problems = w.problems
 		}
 	}()
-	w.post.now = w.now
+	w.post.now, w.post.passes = w.now, func() int { return len(w.tenant.PassEvents()) }
 	in := w.start()
 	for _, e := range l.Events {
 		w.at(begin.Add(e.At), func() { happenings()[e.What](w, e.N) })
@@ -401,7 +404,7 @@ func (w *world) start() workflows.JourneyInput {
 	if l.Late {
 		s.StartDate.Day, s.StartDate.Month = 27, 11
 	}
-	in := workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: l.Profile, Open: l.Open}
+	in := workflows.JourneyInput{Ref: "ref", Source: "hr", Profile: l.Profile, Open: l.Open, Shows: workflows.ShowsAll}
 	switch l.Kind {
 	case jml.KindMover:
 		s.StartDate = jml.Date{Year: 2024, Month: 3, Day: 1}

@@ -98,6 +98,9 @@ func (w *world) judge() ended {
 	out.account = w.account(r)
 	out.counts = w.counts
 	out.requests = w.tenant.Counts().Graph
+	for _, m := range w.tenant.Methods(w.user.ID) {
+		out.kept = append(out.kept, m.Kind)
+	}
 	known := map[[2]jml.Stage]bool{}
 	for _, t := range jml.Transitions(w.life.Kind) {
 		known[[2]jml.Stage{t.From, t.To}] = true
@@ -360,13 +363,19 @@ func (w *world) cleared(e entrasim.PassEvent, number int) {
 	}
 }
 
-// leftovers: a technician keeps nothing.
+// leftovers: a technician keeps nothing. Of a pass that the channel refused he
+// had nothing: what was registered since is the employee's.
 func (w *world) leftovers(there map[string]bool) {
 	if w.life.Kind != jml.KindStaging || w.life.Profile.Remove != jml.RemoveRegistered || w.warned(jml.ReasonRemovalDenied) {
 		return
 	}
-	for _, e := range w.tenant.PassEvents() {
-		if e.Kind != entrasim.PassCreated || w.foreign[e.MethodID] || !w.lined(audit.EventPassHandover, e.MethodID) {
+	events := w.tenant.PassEvents()
+	for i, e := range events {
+		if e.Kind != entrasim.PassCreated || w.foreign[e.MethodID] {
+			continue
+		}
+		made := func(o entrasim.PassEvent) bool { return o.Kind == entrasim.PassCreated }
+		if !slices.ContainsFunc(w.post.out, func(n int) bool { return n > i && !slices.ContainsFunc(events[i+1:n], made) }) {
 			continue
 		}
 		for _, m := range w.methods {
@@ -388,14 +397,15 @@ func (w *world) lined(event audit.Event, method string) bool {
 // handOvers: whoever holds a code that no longer works is told, where the
 // profile names a way.
 func (w *world) handOvers() {
-	var earlier bool
-	for _, l := range w.post.all {
+	var earlier *letter
+	for i, l := range w.post.all {
 		switch l.n.Message {
 		case jml.MessagePass, jml.MessageLink:
-			if earlier && !l.n.Replaces && l.n.Half != 2 {
+			again := earlier != nil && l.link != "" && l.link == earlier.link // the same, sent twice
+			if earlier != nil && !again && !l.n.Replaces && l.n.Half != 2 {
 				w.problem("a second %s at %s does not say that an earlier one is dead", l.n.Message, l.at)
 			}
-			earlier = true
+			earlier = &w.post.all[i]
 		}
 	}
 	end := w.audit.lines[len(w.audit.lines)-1].Time
@@ -431,6 +441,11 @@ func (w *world) reachable(at time.Time) bool {
 // account tells a life for whoever looks into it.
 func (w *world) account(r workflows.JourneyResult) string {
 	var b strings.Builder
+	if r.Pass != nil && r.Pass.Issued != nil {
+		issued := *r.Pass.Issued
+		issued.Sealed, issued.Pass.RequestID = nil, "" // made by chance
+		r.Pass.Issued = &issued
+	}
 	result, _ := json.Marshal(r) // %+v would name addresses of memory
 	fmt.Fprintf(&b, "stages %v\nresult %s\n", w.steps, result)
 	for _, l := range w.audit.lines {

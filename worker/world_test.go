@@ -2,21 +2,24 @@ package worker_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
-	sdkactivity "go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
@@ -49,14 +52,13 @@ type world struct {
 	audit  *tape
 	logs   *shared
 	wires  *shared // every payload that the workflows took or gave
+	inline *inline
 
 	user, twin, technician entrasim.User
 	request                *jml.Request
 
 	mu       sync.Mutex
 	problems []string
-	canceled map[string]bool // activities that Temporal would not try again
-	issuing  sync.WaitGroup
 
 	// Notes.
 	told      []heard       // what HR said, as far as it was news
@@ -110,12 +112,19 @@ func (c counts) actions() int {
 	return c.activities + c.locals + c.timers + c.children + c.signals + c.upserts + c.updates
 }
 
-// keys are the files that all worlds share.
-type keys struct{ dir, secret string }
+// keys are what all worlds share.
+type keys struct {
+	dir, secret string
+	activity    context.Context
+}
 
 func newKeys(dir string) (keys, error) {
 	k := keys{dir: filepath.Join(dir, "ca"), secret: filepath.Join(dir, "secret")}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return k, err
+	}
+	var err error
+	if k.activity, err = outside(); err != nil {
 		return k, err
 	}
 	return k, os.WriteFile(k.secret, []byte(entrasim.DefaultClientSecret), 0o600)
@@ -133,19 +142,18 @@ func newWorld(l life, k keys) (*world, error) {
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	w := &world{
 		life: l, env: suite.NewTestWorkflowEnvironment(), post: &letters{}, logs: &shared{}, wires: &shared{},
-		canceled: map[string]bool{}, foreign: map[string]bool{},
+		foreign: map[string]bool{},
 	}
 	w.audit = &tape{w: w}
 	w.env.SetStartTime(begin)
 	w.env.SetTestTimeout(20 * time.Second)
-	w.env.SetDataConverter(tap{converter.GetDefaultDataConverter(), w.wires})
-	w.env.SetWorkerOptions(sdkworker.Options{Interceptors: []interceptor.WorkerInterceptor{&meter{w: w}}})
-	w.env.SetOnTimerScheduledListener(func(string, time.Duration) { w.counts.timers++ })
-	w.env.SetOnActivityCanceledListener(func(i *sdkactivity.Info) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.canceled[i.WorkflowExecution.RunID+i.ActivityID] = true
+	tapped := tap{converter.GetDefaultDataConverter(), w.wires}
+	w.env.SetDataConverter(tapped)
+	w.env.SetWorkerOptions(sdkworker.Options{
+		Interceptors:             []interceptor.WorkerInterceptor{&meter{w: w}},
+		DeadlockDetectionTimeout: time.Hour, // activities run in the workflow
 	})
+	w.env.SetOnTimerScheduledListener(func(string, time.Duration) { w.counts.timers++ })
 	var err error
 	w.tenant, err = entrasim.Start(entrasim.Config{
 		Strict: true, Seed: l.Seed + 1, CertDir: k.dir, Now: w.now,
@@ -169,20 +177,45 @@ func newWorld(l life, k keys) (*world, error) {
 		return w, err
 	}
 	acts, err := activities.New(activities.Config{
-		Directory: w.graph, Sender: w.post, Invitations: links{}, Profiles: rules{w}, Audit: w.audit, Checkpoints: &heartbeats{},
+		Directory: w.graph, Sender: w.post, Invitations: links{}, Profiles: rules{w}, Audit: w.audit, Checkpoints: marks{},
 		Desks: map[string]jml.Addressee{"it": {Mail: "desk@firstpass.example"}},
-		Now:   w.now, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.NewTextHandler(w.logs, nil)),
+		Now:   w.now, Pause: func(context.Context, time.Duration) {}, Logger: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{ReplaceAttr: w.clocked})),
 	})
 	if err != nil {
 		return w, err
 	}
-	worker.Register(w.env, &patient{Activities: acts, w: w})
+	worker.Register(w.env, nil) // activities run inline
+	// What is cancelled may end in the same instant. A server says then that
+	// there is none; the test environment asks for a mock.
+	const anything = "mock.Anything" // testify's word for it
+	w.env.OnRequestCancelExternalWorkflow(anything, anything, anything).Return(nil).Maybe()
+	w.inline = &inline{
+		ctx: k.activity, acts: reflect.ValueOf(acts), convert: tapped,
+		failure: temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: tapped}),
+	}
+	if l.Slow {
+		w.inline.slow = rand.New(rand.NewPCG(l.Seed, 1))
+	}
 	return w, nil
+}
+
+// clocked has the log show the world's clock.
+func (w *world) clocked(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Time(a.Key, w.now())
+	}
+	return a
 }
 
 func (w *world) now() time.Time { return w.env.Now().UTC() }
 
-func (w *world) close() error { return w.tenant.Close() }
+// close lets go of everything: a timer of the test environment may hold the
+// world until the machine's clock shows what the world's did.
+func (w *world) close() error {
+	err := w.tenant.Close()
+	w.tenant, w.graph, w.inline, w.post, w.audit, w.wires, w.logs = nil, nil, nil, nil, nil, nil, nil
+	return err
+}
 
 // people fills the tenant.
 func (w *world) people() error {
@@ -233,35 +266,6 @@ func (w *world) at(when time.Time, f func()) {
 		return
 	}
 	w.env.RegisterDelayedCallback(f, 0)
-}
-
-// patient keeps two rules of Temporal's server that its test environment does
-// not: an activity whose workflow waits for its cancellation is over before the
-// workflow goes on, and none is tried again after it was cancelled.
-type patient struct {
-	workflows.Activities
-	w *world
-}
-
-func (p *patient) gone(ctx context.Context) bool {
-	i := sdkactivity.GetInfo(ctx)
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	return p.w.canceled[i.WorkflowExecution.RunID+i.ActivityID]
-}
-
-func (p *patient) IssuePass(ctx context.Context, in workflows.IssueInput) (workflows.IssueResult, error) {
-	p.w.issuing.Add(1)
-	defer p.w.issuing.Done()
-	if p.gone(ctx) {
-		return workflows.IssueResult{}, temporal.NewCanceledError()
-	}
-	return p.Activities.IssuePass(ctx, in)
-}
-
-func (p *patient) RevokePass(ctx context.Context, in workflows.RevokeInput) (workflows.RevokeResult, error) {
-	p.w.issuing.Wait()
-	return p.Activities.RevokePass(ctx, in)
 }
 
 // shared is a buffer that many write to.
@@ -341,19 +345,32 @@ type meterOut struct {
 func (m *meterOut) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	m.w.counts.activities++
 	o := workflow.GetActivityOptions(ctx)
-	if o.RetryPolicy != nil && o.RetryPolicy.MaximumAttempts == 0 {
-		// On a server there is no limit then; the test environment makes it ten.
-		again := *o.RetryPolicy
-		again.MaximumAttempts = 10000
-		o.RetryPolicy = &again
-		ctx = workflow.WithActivityOptions(ctx, o)
-	}
-	return m.Next.ExecuteActivity(ctx, name, args...)
+	return m.run(ctx, name, args, how{policy: o.RetryPolicy, wait: o.WaitForCancellation})
 }
 
 func (m *meterOut) ExecuteLocalActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	m.w.counts.locals++
-	return m.Next.ExecuteLocalActivity(ctx, name, args...)
+	o := workflow.GetLocalActivityOptions(ctx)
+	return m.run(ctx, name, args, how{policy: o.RetryPolicy, local: true, within: cmp.Or(o.ScheduleToCloseTimeout, o.StartToCloseTimeout)})
+}
+
+// run returns when the activity is over. That is the same to workflows that wait
+// for each at once.
+func (m *meterOut) run(ctx workflow.Context, name string, args []any, h how) workflow.Future {
+	h.sleep = func(ctx workflow.Context, d time.Duration) error {
+		if d > 0 && ctx.Err() == nil {
+			m.w.counts.timers-- // not the workflow's own
+		}
+		return m.Next.Sleep(ctx, d)
+	}
+	out, set := workflow.NewFuture(ctx)
+	v, err := m.w.inline.run(ctx, name, args, h)
+	if err != nil {
+		set.SetError(err)
+	} else {
+		set.SetValue(v)
+	}
+	return out
 }
 
 func (m *meterOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
@@ -364,7 +381,7 @@ func (m *meterOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args 
 func (m *meterOut) UpsertTypedSearchAttributes(ctx workflow.Context, up ...temporal.SearchAttributeUpdate) error {
 	m.w.counts.upserts++
 	sa := temporal.NewSearchAttributes(up...)
-	if s, ok := sa.GetKeyword(temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage)); ok {
+	if s, ok := sa.GetKeyword(temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStage)); ok && workflow.GetInfo(ctx).WorkflowType.Name != workflows.TypePass {
 		m.w.steps = append(m.w.steps, jml.Stage(s))
 	}
 	return m.Next.UpsertTypedSearchAttributes(ctx, up...)
@@ -418,9 +435,12 @@ type letter struct {
 type letters struct {
 	mu     sync.Mutex
 	now    func() time.Time
-	refuse int // so many sends
+	passes func() int // how many pass events there were
+	refuse int        // so many sends
 	down   int
+	lose   int // so many replies; the message arrives
 	all    []letter
+	out    []int // for each pass that may have got out, how many pass events there were
 }
 
 func (*letters) Address(channel string) (jml.AddressKind, bool) {
@@ -442,7 +462,11 @@ func (*letters) Probe(context.Context, string, *jml.Notice) error { return nil }
 func (l *letters) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if n.Message == jml.MessagePass && (l.refuse == 0 || l.lose > 0) {
+		l.out = append(l.out, l.passes())
+	}
 	switch {
+	case l.lose > 0: // before what comes of refuse or down
 	case l.refuse > 0:
 		l.refuse--
 		return jml.Receipt{}, &jml.Fault{System: n.Channel, Op: "send", Kind: jml.FaultRefused, Status: 400, Reason: jml.ReasonMessageRefused}
@@ -456,6 +480,10 @@ func (l *letters) Send(_ context.Context, n jml.Notice, c secret.Contents) (jml.
 	}
 	_ = json.Unmarshal([]byte(n.Handle), &got.handle)
 	l.all = append(l.all, got)
+	if l.lose > 0 {
+		l.lose--
+		return jml.Receipt{}, &jml.Fault{System: n.Channel, Op: "send", Kind: jml.FaultUnavailable, Reason: jml.ReasonChannelUnavailable}
+	}
 	return jml.Receipt{MessageID: "m"}, nil
 }
 
@@ -474,6 +502,7 @@ func (l *letters) last(m jml.Message) (letter, bool) {
 // tape is the audit, with where the tenant stood at each line.
 type tape struct {
 	w     *world
+	down  time.Time // until when nothing can be written
 	mu    sync.Mutex
 	lines []line
 }
@@ -487,6 +516,9 @@ func (t *tape) Append(_ context.Context, e audit.Entry) error {
 	n := len(t.w.tenant.PassEvents())
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.w.now().Before(t.down) {
+		return errors.New("the audit is down")
+	}
 	t.lines = append(t.lines, line{e, n})
 	return nil
 }
