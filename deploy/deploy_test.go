@@ -72,8 +72,8 @@ func TestImageProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mb := info.Size() >> 20; mb >= 80 {
-		t.Errorf("the program has %d MB, want less than 80", mb)
+	if mb := info.Size() >> 20; mb >= 90 {
+		t.Errorf("the program has %d MB, want less than 90", mb)
 	}
 	// An empty environment, as in the image.
 	show := exec.Command(program, "--version")

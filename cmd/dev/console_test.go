@@ -45,17 +45,6 @@ func (r opsAnswer) read(t testing.TB, into any) {
 	}
 }
 
-// problem is why something was not done.
-type problem struct {
-	Type, Title, Detail, Do string
-}
-
-func (r opsAnswer) problem(t testing.TB) (p problem) {
-	t.Helper()
-	r.read(t, &p)
-	return p
-}
-
 // opsClient trusts the console and the tenant, keeps cookies and follows no
 // redirect.
 func (w *testWorld) opsClient() *http.Client {

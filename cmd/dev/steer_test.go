@@ -52,7 +52,7 @@ func TestSteer(t *testing.T) {
 		tomorrow := time.Now().Add(24 * time.Hour).Format(time.DateOnly)
 		ines.Click(id, "move", url.Values{"reason": {"the laptop is early"}, "start": {tomorrow}, "hour": {"09:00"}})
 		v := w.WaitFor(id, time.Minute, "held at the new start", func(v workflows.JourneyView) bool { return v.Block != nil })
-		if v.Block.Reason != jml.ReasonHeld || v.Override == nil || v.Start.Sub(time.Now()) > 48*time.Hour {
+		if v.Block.Reason != jml.ReasonHeld || v.Override == nil || time.Until(v.Start) > 48*time.Hour {
 			t.Errorf("block %+v, override %+v, start %s", v.Block, v.Override, v.Start)
 		}
 		if n := links(0); n != 0 {
