@@ -24,6 +24,8 @@ func TestFound(t *testing.T) {
 	staging.Devices, staging.Approve = 2, true
 
 	joiner := plain()
+	labs := joiner
+	labs.Name, labs.AAGUIDs = "labs", []string{keyB}
 
 	tests := []struct {
 		name string
@@ -70,6 +72,29 @@ func TestFound(t *testing.T) {
 				{time.Minute + 6*time.Second, "person registers", 2}, {3 * time.Hour, "operator cancels", 0},
 			}},
 			jml.StageCancelled, nil,
+		},
+		{
+			// The technician's sessions ended with the pass.
+			"staging, the employee adds a phone after the pass is gone",
+			life{Kind: jml.KindStaging, Profile: staging, Events: []event{
+				{time.Minute, "somebody approves", 1}, {2 * time.Minute, "person registers", 3}, {23*time.Hour + 59*time.Minute + 50*time.Second, "audit is down", 1},
+				{24*time.Hour + 11*time.Second, "somebody adds a phone", 0},
+			}},
+			jml.StageTimedOut, []entrasim.MethodKind{entrasim.KindPhone},
+		},
+		{
+			"joiner, the start moves while the no-show is told",
+			life{Kind: jml.KindJoiner, Profile: joiner, Events: []event{
+				{73 * time.Hour, "channel is down", 5}, {73*time.Hour + time.Minute, "HR moves the start", 3}, {(49+7*24)*time.Hour + time.Minute, "person registers", 0},
+			}},
+			jml.StageCompleted, []entrasim.MethodKind{entrasim.KindFIDO2},
+		},
+		{
+			"mover, the position changes again while nothing to do is written down",
+			life{Kind: jml.KindMover, Profile: joiner, Other: labs, Owned: []entrasim.MethodKind{entrasim.KindFIDO2}, Events: []event{
+				{25 * time.Hour, "audit is down", 2}, {25*time.Hour + 30*time.Second, "HR changes the position", 0}, {49*time.Hour + time.Minute, "person registers", 1},
+			}},
+			jml.StageCompleted, []entrasim.MethodKind{entrasim.KindFIDO2, entrasim.KindFIDO2},
 		},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/workflow"
 	"pgregory.net/rapid"
 
 	"firstpass.internal/internal/entrasim"
@@ -390,8 +392,19 @@ func play(l life, k keys) (out ended) {
 	for h := range 40 {
 		w.at(begin.Add(time.Duration(h)*6*time.Hour+7*time.Minute), w.check)
 	}
-	w.env.ExecuteWorkflow(workflows.Type(l.Kind), in)
-	return w.judge()
+	for {
+		w.env.ExecuteWorkflow(workflows.Type(l.Kind), in)
+		var next *workflow.ContinueAsNewError
+		if !errors.As(w.env.GetWorkflowError(), &next) {
+			return w.judge()
+		}
+		in = workflows.JourneyInput{}
+		if err := w.tapped().FromPayloads(next.Input, &in); err != nil {
+			return ended{problems: []string{err.Error()}}
+		}
+		w.begun = append(w.begun, w.now())
+		w.renew(w.now())
+	}
 }
 
 // start returns what the journey begins with.

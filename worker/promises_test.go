@@ -108,6 +108,9 @@ func (w *world) judge() ended {
 	from := jml.Stage("")
 	for _, s := range append([]jml.Stage{jml.StageScheduled}, w.steps...) {
 		if move := [2]jml.Stage{from, s}; from != s {
+			if from.Closed() && s == jml.StageScheduled {
+				move[0] = "" // of another journey, for what HR said while this one closed
+			}
 			out.moves = append(out.moves, move)
 			if !known[move] {
 				w.problem("the stage table of a %s knows no way from %s to %s", w.life.Kind, from, s)
@@ -130,10 +133,14 @@ func (w *world) closing(r workflows.JourneyResult) {
 	if n := len(w.steps); n == 0 || w.steps[n-1] != r.Outcome {
 		w.problem("the stages %v do not end in %s", w.steps, r.Outcome)
 	}
-	for i, s := range w.steps {
-		if s.Closed() && i < len(w.steps)-1 {
-			w.problem("stages after the end: %v", w.steps)
+	ends := 0
+	for _, s := range w.steps {
+		if s.Closed() {
+			ends++
 		}
+	}
+	if ends != len(w.begun)+1 {
+		w.problem("%d ends of %d journeys: %v", ends, len(w.begun)+1, w.steps)
 	}
 	var since time.Time
 	switch r.Outcome {
@@ -177,6 +184,9 @@ func (w *world) wanted() jml.Requirement {
 	p := w.life.Profile
 	if w.life.Open {
 		p = w.life.profileFor(w.told[0].s.Department)
+	}
+	if len(w.begun) > 0 {
+		p = w.life.profileFor(w.facts().Department) // the rules are asked again
 	}
 	for _, c := range w.choices {
 		if c.c.Block == nil && w.request == nil {
@@ -254,7 +264,9 @@ const lag = 10 * time.Minute
 
 // mayHave judges whether this user might have had a pass then.
 func (w *world) mayHave(e entrasim.PassEvent) {
-	approved := slices.ContainsFunc(w.approvals, func(d decision) bool { return d.approve && !d.at.After(e.Time) })
+	approved := slices.ContainsFunc(w.approvals, func(d decision) bool {
+		return d.approve && !d.at.After(e.Time) && w.journey(d.at) == w.journey(e.Time)
+	})
 	for i, s := range w.states {
 		until := w.now()
 		if i+1 < len(w.states) {
@@ -291,6 +303,17 @@ func (w *world) mayHave(e entrasim.PassEvent) {
 	}
 }
 
+// journey returns when the journey of that time began.
+func (w *world) journey(at time.Time) time.Time {
+	since := begin
+	for _, b := range w.begun {
+		if b.Before(at) {
+			since = b
+		}
+	}
+	return since
+}
+
 // removals judges which methods we deleted.
 func (w *world) removals(r workflows.JourneyResult) {
 	there := map[string]bool{}
@@ -313,9 +336,9 @@ func (w *world) removals(r workflows.JourneyResult) {
 		case jml.KindRecovery:
 			why = w.life.Profile.Remove == jml.RemoveLost && slices.Contains(w.request.Methods, m.ID)
 		case jml.KindJoiner:
-			why = w.life.Profile.Remove == jml.RemoveOlder && m.at.Before(begin) && slices.ContainsFunc(w.told, func(h heard) bool { return h.s.Rehire })
+			why = w.life.Profile.Remove == jml.RemoveOlder && m.at.Before(w.journey(w.now())) && slices.ContainsFunc(w.told, func(h heard) bool { return h.s.Rehire })
 		case jml.KindMover:
-			why = w.life.Profile.Remove == jml.RemoveOlder && m.at.Before(begin) && r.Outcome.Reached() &&
+			why = w.life.Profile.Remove == jml.RemoveOlder && m.at.Before(w.journey(w.now())) && r.Outcome.Reached() &&
 				!w.wanted().Allows(jml.Method{Kind: jml.MethodKind(m.Kind), AAGUID: m.AAGUID})
 		case jml.KindStaging:
 			why = w.life.Profile.Remove == jml.RemoveRegistered && !m.at.Before(begin.Truncate(time.Second))
@@ -364,7 +387,8 @@ func (w *world) cleared(e entrasim.PassEvent, number int) {
 }
 
 // leftovers: a technician keeps nothing. Of a pass that the channel refused he
-// had nothing: what was registered since is the employee's.
+// had nothing, and what is registered when it is deleted is the employee's: that
+// ends the sessions made with it.
 func (w *world) leftovers(there map[string]bool) {
 	if w.life.Kind != jml.KindStaging || w.life.Profile.Remove != jml.RemoveRegistered || w.warned(jml.ReasonRemovalDenied) {
 		return
@@ -378,8 +402,14 @@ func (w *world) leftovers(there map[string]bool) {
 		if !slices.ContainsFunc(w.post.out, func(n int) bool { return n > i && !slices.ContainsFunc(events[i+1:n], made) }) {
 			continue
 		}
+		until := w.now()
+		for _, o := range events[i:] {
+			if o.MethodID == e.MethodID && o.Kind == entrasim.PassDeleted {
+				until = o.Time
+			}
+		}
 		for _, m := range w.methods {
-			if m.user == e.UserID && !m.at.Before(e.Time) && there[m.ID] {
+			if m.user == e.UserID && !m.at.Before(e.Time) && !m.at.After(until) && there[m.ID] {
 				w.problem("a technician keeps %s %s", m.Kind, m.ID)
 			}
 		}

@@ -46,6 +46,8 @@ import (
 type world struct {
 	life   life
 	env    *testsuite.TestWorkflowEnvironment
+	since  time.Time // of env
+	plans  []*plan
 	tenant *entrasim.Tenant
 	graph  *graph.Client
 	post   *letters
@@ -69,6 +71,7 @@ type world struct {
 	codes     []string      // passcodes that left the tenant
 	foreign   map[string]bool
 	steps     []jml.Stage // of the journey, as its search attribute had them
+	begun     []time.Time // when there was another journey after one that had ended
 	updates   int
 	sessions  []entrasim.Session
 	counts    counts
@@ -138,22 +141,9 @@ const (
 
 // newWorld makes everything but the journey. Close it.
 func newWorld(l life, k keys) (*world, error) {
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	w := &world{
-		life: l, env: suite.NewTestWorkflowEnvironment(), post: &letters{}, logs: &shared{}, wires: &shared{},
-		foreign: map[string]bool{},
-	}
+	w := &world{life: l, post: &letters{}, logs: &shared{}, wires: &shared{}, foreign: map[string]bool{}}
 	w.audit = &tape{w: w}
-	w.env.SetStartTime(begin)
-	w.env.SetTestTimeout(20 * time.Second)
-	tapped := tap{converter.GetDefaultDataConverter(), w.wires}
-	w.env.SetDataConverter(tapped)
-	w.env.SetWorkerOptions(sdkworker.Options{
-		Interceptors:             []interceptor.WorkerInterceptor{&meter{w: w}},
-		DeadlockDetectionTimeout: time.Hour, // activities run in the workflow
-	})
-	w.env.SetOnTimerScheduledListener(func(string, time.Duration) { w.counts.timers++ })
+	w.renew(begin)
 	var err error
 	w.tenant, err = entrasim.Start(entrasim.Config{
 		Strict: true, Seed: l.Seed + 1, CertDir: k.dir, Now: w.now,
@@ -184,19 +174,44 @@ func newWorld(l life, k keys) (*world, error) {
 	if err != nil {
 		return w, err
 	}
-	worker.Register(w.env, nil) // activities run inline
-	// What is cancelled may end in the same instant. A server says then that
-	// there is none; the test environment asks for a mock.
-	const anything = "mock.Anything" // testify's word for it
-	w.env.OnRequestCancelExternalWorkflow(anything, anything, anything).Return(nil).Maybe()
 	w.inline = &inline{
-		ctx: k.activity, acts: reflect.ValueOf(acts), convert: tapped,
-		failure: temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: tapped}),
+		ctx: k.activity, acts: reflect.ValueOf(acts), convert: w.tapped(),
+		failure: temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: w.tapped()}),
 	}
 	if l.Slow {
 		w.inline.slow = rand.New(rand.NewPCG(l.Seed, 1))
 	}
 	return w, nil
+}
+
+func (w *world) tapped() converter.DataConverter {
+	return tap{converter.GetDefaultDataConverter(), w.wires}
+}
+
+// renew gives the world another environment: each runs one workflow. What was
+// planned and is yet to come goes on in it.
+func (w *world) renew(at time.Time) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	w.env, w.since = suite.NewTestWorkflowEnvironment(), at
+	w.env.SetStartTime(at)
+	w.env.SetTestTimeout(20 * time.Second)
+	w.env.SetDataConverter(w.tapped())
+	w.env.SetWorkerOptions(sdkworker.Options{
+		Interceptors:             []interceptor.WorkerInterceptor{&meter{w: w}},
+		DeadlockDetectionTimeout: time.Hour, // activities run in the workflow
+	})
+	w.env.SetOnTimerScheduledListener(func(string, time.Duration) { w.counts.timers++ })
+	worker.Register(w.env, nil) // activities run inline
+	// What is cancelled may end in the same instant. A server says then that
+	// there is none; the test environment asks for a mock.
+	const anything = "mock.Anything" // testify's word for it
+	w.env.OnRequestCancelExternalWorkflow(anything, anything, anything).Return(nil).Maybe()
+	for _, p := range w.plans {
+		if !p.done {
+			w.await(p)
+		}
+	}
 }
 
 // clocked has the log show the world's clock.
@@ -213,7 +228,7 @@ func (w *world) now() time.Time { return w.env.Now().UTC() }
 // world until the machine's clock shows what the world's did.
 func (w *world) close() error {
 	err := w.tenant.Close()
-	w.tenant, w.graph, w.inline, w.post, w.audit, w.wires, w.logs = nil, nil, nil, nil, nil, nil, nil
+	w.tenant, w.graph, w.inline, w.post, w.audit, w.wires, w.logs, w.plans = nil, nil, nil, nil, nil, nil, nil, nil
 	return err
 }
 
@@ -259,13 +274,25 @@ func (w *world) problem(format string, args ...any) {
 	}
 }
 
+// plan is what is to happen.
+type plan struct {
+	at   time.Time
+	do   func()
+	done bool
+}
+
 // at does f when the clock shows when.
 func (w *world) at(when time.Time, f func()) {
-	if d := when.Sub(begin); d > 0 {
-		w.env.RegisterDelayedCallback(f, d)
-		return
-	}
-	w.env.RegisterDelayedCallback(f, 0)
+	p := &plan{at: when, do: f}
+	w.plans = append(w.plans, p)
+	w.await(p)
+}
+
+func (w *world) await(p *plan) {
+	w.env.RegisterDelayedCallback(func() {
+		p.done = true
+		p.do()
+	}, max(p.at.Sub(w.since), 0))
 }
 
 // shared is a buffer that many write to.

@@ -118,7 +118,34 @@ func (j *journey) close(ctx workflow.Context, plan jml.Plan) (JourneyResult, err
 	if j.telling > 0 {
 		_, _ = workflow.AwaitWithTimeout(free, lastWords, func() bool { return j.telling == 0 })
 	}
+	if jml.Decide(jml.Situation{Kind: j.s.Kind, Closed: outcome, Before: result.Facts, Facts: j.s.Facts}).Step == jml.StepReopen {
+		return JourneyResult{}, j.anew(free, result)
+	}
 	return result, nil
+}
+
+// anew begins another journey for what HR said while this one was closing.
+// Intake found it running, so nobody else would: this is what intake does when a
+// journey has ended. What was handed out is still in somebody's hands, so the
+// messages of the next one count on.
+func (j *journey) anew(ctx workflow.Context, last JourneyResult) error {
+	facts := j.s.Facts
+	if last.Outcome.Reached() && last.Facts.Rehire {
+		facts.Rehire = false // or it would remove what this one had registered
+	}
+	next := j.in
+	next.Facts, next.Block, next.Profile, next.Open = nil, nil, j.s.Profile, true
+	if c := j.chosen; c != nil {
+		next.Block, next.Profile, next.Open = c.Block, c.Profile, c.Open || c.Block != nil
+	}
+	j.s.Override = nil // somebody's word about the one that ended
+	j.showStart(ctx)
+	j.enter(ctx, jml.StageScheduled, nil)
+	next.Carried = &Carried{
+		Facts: facts, FirstSeen: workflow.Now(ctx), Stage: j.stage, Round: j.round, ContactAt: j.contactAt,
+		Version: j.version, Since: j.since, outbox: j.post,
+	}
+	return workflow.NewContinueAsNewError(ctx, Type(j.s.Kind), next)
 }
 
 // mayContinueAsNew: neither a message that is under way nor what somebody is
