@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -204,6 +205,14 @@ func TestWalk(t *testing.T) {
 		v, err := w.View(blocked)
 		if err == nil && v.Held == nil {
 			err = fmt.Errorf("stage %s", v.Stage)
+		}
+		return err
+	})
+	// The journey holds before the browser has the answer.
+	w.Eventually(20*time.Second, "the page after the form", func() error {
+		arrived, err := browser.Eval[bool](ctx, tab, `document.readyState === "complete" && !location.pathname.endsWith("/hold")`)
+		if err == nil && !arrived {
+			err = errors.New("still at the form")
 		}
 		return err
 	})
