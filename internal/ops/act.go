@@ -289,10 +289,20 @@ func (s *Service) held(ctx context.Context, who access.Identity, a Action) (Done
 	if a.Object == "" || len(a.Object) > maxID || !plain(a.Object) {
 		return Done{}, invalid("this is no reference of an employee")
 	}
+	if a.Version != "" {
+		// HR may have sent yet another address since somebody looked.
+		c, err := s.heldChange(ctx, a.Object)
+		if err != nil {
+			return Done{}, err
+		}
+		if c.Version != a.Version {
+			return Done{}, &Refusal{Kind: RefusedVersion, What: "what is held has changed since you looked", Do: "look at it again, then decide"}
+		}
+	}
 	approve := a.Verb == VerbHeldApprove
 	if _, err := s.cfg.Desk.Decide(ctx, a.Object, who.Name, a.Reason, approve); err != nil {
 		if errors.Is(err, intake.ErrNotHeld) {
-			return Done{}, &Refusal{Kind: RefusedMissing, What: "no change of this employee is held", Do: "the list of held changes has the references"}
+			return Done{}, notHeld()
 		}
 		return Done{}, s.deskFault(err)
 	}

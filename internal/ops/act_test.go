@@ -119,6 +119,7 @@ func TestNobodySignedIn(t *testing.T) {
 			"feeds":      func() error { _, err := s.Feeds(ctx); return err },
 			"quarantine": func() error { _, err := s.Quarantine(ctx); return err },
 			"held":       func() error { _, err := s.Held(ctx); return err },
+			"change":     func() error { _, err := s.HeldChange(ctx, "abc"); return err },
 			"search":     func() error { _, err := s.Search(ctx, "abc"); return err },
 			"ledger":     func() error { _, err := s.Ledger(ctx, ledger.RowFilter{Ref: "abc"}); return err },
 			"switch":     func() error { _, err := s.Switch(ctx); return err },

@@ -3,8 +3,11 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
+	"firstpass.internal/config"
 	"firstpass.internal/internal/audit"
 	"firstpass.internal/internal/intake"
 	"firstpass.internal/internal/ledger"
@@ -62,6 +65,10 @@ type Feed struct {
 	Health Health
 	Do     string        // the next step; empty: nothing
 	Paused *ledger.Pause // nil: it is not
+	// Refused counts the requests since RefusedSince, an hour ago and up to one
+	// more, that did not prove that they came from the HR system.
+	Refused      int
+	RefusedSince time.Time
 }
 
 // Feeds tells how each source does.
@@ -86,7 +93,13 @@ func (s *Service) feeds(ctx context.Context) ([]Feed, error) {
 	}
 	out := make([]Feed, 0, len(list))
 	for _, st := range list {
-		f := Feed{Status: st}
+		// The ledger counts by the hour.
+		f := Feed{Status: st, RefusedSince: s.cfg.Now().UTC().Add(-time.Hour).Truncate(time.Hour)}
+		counts, err := s.cfg.Ledger.Counts(ctx, st.Source, f.RefusedSince)
+		if err != nil {
+			return nil, s.unread("counts", err)
+		}
+		f.Refused = counts["refused"]
 		if i := slices.IndexFunc(pauses, func(p ledger.Pause) bool { return p.Source == st.Source && p.On }); i >= 0 {
 			f.Paused = &pauses[i]
 		}
@@ -104,14 +117,24 @@ func health(f Feed) (Health, string) {
 		return HealthBraked, "Look at the feed; if it is right, release the brake."
 	case f.Fault != "" || f.Counts["failed"] > 0 && f.ErrorRate > 0.5:
 		return HealthFailing, "Mend what its fault names; it is read again by itself."
+	case f.Refused > 0:
+		return HealthFailing, fmt.Sprintf("%s refused since %s: nothing proves that they come from the HR system. Compare the secret and the signature settings (header, algorithm) there with those of this source.",
+			plural(f.Refused, "request was", "requests were"), stamp(f.RefusedSince))
 	case f.Silent:
-		return HealthSilent, "Ask the HR system's operator; read it now to see what it answers."
+		return HealthSilent, "Ask the HR system's operator; firstpass source run " + f.Source + " reads it now."
+	case f.LastSeen.IsZero() && pulled(f.Kind):
+		return HealthWaiting, "It has said nothing yet. Read it now: firstpass source run " + f.Source
 	case f.LastSeen.IsZero():
-		return HealthWaiting, "Set it up in the HR system, or read it now."
+		return HealthWaiting, "It has said nothing yet. Set it up in the HR system; firstpass source test " + f.Source + " FILE shows what a sample of it comes to."
 	case f.Waiting > 0:
 		return HealthOK, "Records lie in the quarantine: look at them, then replay or drop them."
 	}
 	return HealthOK, ""
+}
+
+// pulled sources are read by a schedule; the others send by themselves.
+func pulled(k config.SourceKind) bool {
+	return k == config.SourcePoll || k == config.SourceFile || k == config.SourceEntra
 }
 
 // Quarantine returns the records that could not be read, oldest first. What HR

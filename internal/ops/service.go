@@ -36,6 +36,7 @@ type Ledger interface {
 	SetHalt(context.Context, ledger.Halt) error
 	Pauses(context.Context) ([]ledger.Pause, error)
 	SetPause(context.Context, ledger.Pause) error
+	Counts(ctx context.Context, source string, since time.Time) (map[string]int, error)
 }
 
 // Desk is what intake knows and does; *intake.Desk is one.
@@ -46,6 +47,7 @@ type Desk interface {
 	QuarantineReplay(ctx context.Context, id string) (intake.Replayed, error)
 	QuarantineDrop(ctx context.Context, id, actor, reason string) error
 	HeldList(context.Context) ([]intake.Held, error)
+	HeldContact(ctx context.Context, ref string) (h intake.Held, now, waiting jml.Snapshot, err error)
 	Decide(ctx context.Context, ref, actor, reason string, approve bool) (intake.Taken, error)
 	Release(ctx context.Context, source, actor, reason string) (string, error)
 	Employee(ctx context.Context, source, name string) ([]intake.Employee, error)

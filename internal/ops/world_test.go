@@ -73,6 +73,7 @@ type world struct {
 	ledgerErr error
 	halted    ledger.Halt
 	pauses    []ledger.Pause
+	refused   map[string]int // requests, by source
 
 	table []board.Row
 	state board.State
@@ -362,6 +363,18 @@ func (f *fakeLedger) Pauses(context.Context) ([]ledger.Pause, error) {
 	return f.pauses, f.ledgerErr
 }
 
+func (f *fakeLedger) Counts(_ context.Context, source string, since time.Time) (map[string]int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ledgerErr != nil {
+		return nil, f.ledgerErr
+	}
+	if since.After(f.now.Add(-time.Hour)) || since.Before(f.now.Add(-2*time.Hour)) {
+		f.t.Errorf("counted since %v", since)
+	}
+	return map[string]int{"refused": f.refused[source]}, nil
+}
+
 func (f *fakeLedger) SetPause(_ context.Context, p ledger.Pause) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -408,6 +421,9 @@ type fakeDesk struct {
 	w          *world
 	quarantine []intake.Quarantined
 	held       []intake.Held
+	kind       jml.Hold // of what is held of abc
+	inForce    jml.Snapshot
+	waiting    jml.Snapshot
 	people     []intake.Employee
 	status     []intake.Status
 	asked      int // of Status
@@ -452,6 +468,12 @@ func (d *fakeDesk) QuarantineDrop(ctx context.Context, id, actor, _ string) erro
 	return nil
 }
 func (d *fakeDesk) HeldList(context.Context) ([]intake.Held, error) { return d.held, d.w.ledgerErr }
+func (d *fakeDesk) HeldContact(_ context.Context, ref string) (h intake.Held, now, waiting jml.Snapshot, err error) {
+	if ref != "abc" {
+		return h, now, waiting, intake.ErrNotHeld
+	}
+	return intake.Held{Kind: d.kind, Source: "hr", Ref: ref}, d.inForce, d.waiting, d.w.ledgerErr
+}
 func (d *fakeDesk) Decide(ctx context.Context, ref, actor, _ string, approve bool) (intake.Taken, error) {
 	if ref != "abc" {
 		return intake.Taken{}, intake.ErrNotHeld

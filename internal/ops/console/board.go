@@ -179,7 +179,7 @@ func (x *exchange) row(v view, r *board.Row, day bool) rowView {
 	if day {
 		out.Starts = v.Clock(r.Starts)
 	}
-	out.Cause, out.Advice = because(*r)
+	out.Cause, out.Advice = x.because(*r)
 	out.Advice = x.advice.Replace(out.Advice)
 	if r.Reason != "" {
 		out.Runbook = x.runbooks.blocked(r.Reason)
@@ -208,6 +208,9 @@ func shownStage(r board.Row) jml.Stage {
 	return r.Stage
 }
 
+// waitsForSomebody is the cause where nothing more is known of it.
+const waitsForSomebody = "Waits for somebody"
+
 // because says what stands in the way of a journey, and what to do about it.
 func because(r board.Row) (what, next string) {
 	switch {
@@ -220,9 +223,17 @@ func because(r board.Row) (what, next string) {
 	case r.Stage == jml.StageApproval && r.Closed.IsZero():
 		return "Waits for a yes or a no", "An approver who did not ask for it decides: approve or refuse."
 	case r.NeedsAction:
-		return "Waits for somebody", "Open it: the page says what can be done."
+		return waitsForSomebody, "Open it: the page says what can be done."
 	}
 	return "", ""
+}
+
+// because adds what depends on the hour.
+func (x *exchange) because(r board.Row) (what, next string) {
+	if r.Closed.IsZero() && r.Reason == "" && shownStage(r) == jml.StageInvited && !r.Starts.IsZero() && r.Starts.Before(x.now) {
+		return "Started " + span(x.now.Sub(r.Starts)) + " ago, not collected", "Call, or send the invitation again."
+	}
+	return because(r)
 }
 
 // group is rows under one heading.

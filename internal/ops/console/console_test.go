@@ -316,7 +316,8 @@ func TestNothingOfOthersIsMarkup(t *testing.T) {
 			return j, nil
 		},
 		feedsOf: []ops.Feed{poisoned[ops.Feed]()}, kept: []intake.Quarantined{poisoned[intake.Quarantined]()}, heldOf: []intake.Held{poisoned[intake.Held]()},
-		found: []ops.Found{poisoned[ops.Found]()}, ledger: func(ledger.RowFilter) ([]audit.Row, error) { return []audit.Row{poisoned[audit.Row]()}, nil },
+		change: poisoned[ops.HeldChange](),
+		found:  []ops.Found{poisoned[ops.Found]()}, ledger: func(ledger.RowFilter) ([]audit.Row, error) { return []audit.Row{poisoned[audit.Row]()}, nil },
 		act: func(ops.Action) (ops.Done, error) {
 			return ops.Done{}, &ops.Refusal{Kind: ops.RefusedVersion, What: attack, Do: attack}
 		},

@@ -75,6 +75,7 @@ type journeyPage struct {
 	Stage       jml.Stage
 	Cause       string
 	Advice      string
+	Steps       []link // Advice in pieces; those with an address lead to what they name
 	Detail      string
 	Runbook     string
 	Recheck     stamp
@@ -146,7 +147,11 @@ func (x *exchange) journeyPage() (journeyPage, error) {
 	v, r := j.View, j.Row
 	p := journeyPage{J: j, Path: path, Name: fullName(v.Facts), Stage: shownStage(r)}
 	p.view = x.view("board", cmp.Or(p.Name, r.Ref))
-	p.Cause, p.Advice = because(r)
+	p.Cause, p.Advice = x.because(r)
+	if p.Cause == waitsForSomebody && !j.Stale {
+		// The board is a moment behind: somebody has just done something.
+		p.Cause, p.Advice = "", "Being made; this page refreshes by itself."
+	}
 	p.Runbook = x.runbooks.blocked(r.Reason)
 	if b := v.Block; b != nil {
 		p.Cause, p.Detail = cause(b.Reason), b.Detail
@@ -189,8 +194,40 @@ func (x *exchange) journeyPage() (journeyPage, error) {
 		})
 	}
 	p.Deeds, p.Not = deeds(j, path)
+	p.Steps = x.steps(p)
 	p.Temporal = x.temporalLinks(j)
 	return p, nil
+}
+
+// steps cuts the advice up, so that the deeds it names are links for those who
+// may do them.
+func (x *exchange) steps(p journeyPage) []link {
+	to := map[string]string{}
+	for _, d := range p.Deeds {
+		to[d.Label] = d.Path
+	}
+	if p.J.Row.Closed.IsZero() && !p.J.Stale {
+		for _, v := range []ops.Verb{ops.VerbHeldApprove, ops.VerbHeldReject} {
+			if x.who.Has(v.Allowed()...) {
+				to[verbWord(v)] = "/held/" + url.PathEscape(p.J.Row.Ref) + "/" + string(v)
+			}
+		}
+	}
+	var out []link
+	rest := p.Advice
+	for {
+		before, quoted, opened := strings.Cut(rest, "“")
+		name, after, closed := strings.Cut(quoted, "”")
+		if !opened || !closed {
+			return append(out, link{Text: rest})
+		}
+		out, rest = append(out, link{Text: before}), after
+		if href := to[name]; href != "" {
+			out = append(out, link{name, href})
+		} else {
+			out = append(out, link{Text: "“" + name + "”"})
+		}
+	}
 }
 
 func fullName(s jml.Snapshot) string { return strings.TrimSpace(s.GivenName + " " + s.FamilyName) }

@@ -178,8 +178,53 @@ func (x *exchange) actQuarantine() { x.do(x.quarantineTask()) }
 func (x *exchange) heldTask() (task, bool) {
 	return x.objectTask("employee ", "/held", ops.VerbHeldApprove, ops.VerbHeldReject)
 }
-func (x *exchange) askHeld() { x.ask(x.heldTask()) }
-func (x *exchange) actHeld() { x.do(x.heldTask()) }
+func (x *exchange) askHeld() {
+	if t, ok := x.heldTask(); ok && x.compare(&t) {
+		x.ask(t, ok)
+	}
+}
+
+func (x *exchange) actHeld() {
+	if t, ok := x.heldTask(); ok && x.compare(&t) {
+		x.do(t, ok)
+	}
+}
+
+// compare puts into a task what is to be decided on. Nobody decides unseen: if
+// it can't be read, it answers and returns false.
+func (x *exchange) compare(t *task) bool {
+	if !x.may(*t) {
+		return false
+	}
+	c, err := x.Service.HeldChange(x.ctx(), t.Object)
+	if err != nil {
+		x.refuse(err)
+		return false
+	}
+	t.Of, t.Version, t.Compare, t.Differs = cmp.Or(c.Name, t.Of), c.Version, true, c.Differs
+	if c.Kind == jml.HoldContact && len(c.Differs) > 0 {
+		t.Lead = contactLead(t.Verb, c.Differs)
+	}
+	return true
+}
+
+// contactLead says where the link goes by a decision.
+func contactLead(v ops.Verb, list []ops.Difference) string {
+	var before, after []string
+	for _, d := range list {
+		if d.InForce != "" {
+			before = append(before, d.InForce)
+		}
+		if d.Waiting != "" {
+			after = append(after, d.Waiting)
+		}
+	}
+	to := func(list []string) string { return cmp.Or(strings.Join(list, " and "), "no such address") }
+	if v == ops.VerbHeldApprove {
+		return "The link goes to " + to(after) + " instead of " + to(before) + ". Confirm that the employee said so, on a number from before the change."
+	}
+	return "The link goes to " + to(before) + " as before, and not to " + to(after) + ". If the employee wants the new one after all, HR has to say it again."
+}
 
 type quarantinePage struct {
 	view
@@ -220,7 +265,12 @@ type held struct {
 	Journey, Path     string
 	Since             stamp
 	Rel, Runbook      string
+	Differs           []ops.Difference // the values only for operators
 }
+
+// mostCompared is how many changes the page of held ones opens: each is read
+// from the ledger. The others show when somebody decides.
+const mostCompared = 50
 
 func (x *exchange) held() {
 	list, err := x.Service.Held(x.ctx())
@@ -243,6 +293,12 @@ func (x *exchange) held() {
 		}
 		if b := jml.HoldBlock(h.Kind); b != nil {
 			v.What, v.Runbook = cause(b.Reason), x.runbooks.blocked(b.Reason)
+		}
+		if i < mostCompared {
+			// Without it the row still says that something waits.
+			if c, err := x.Service.HeldChange(x.ctx(), h.Ref); err == nil && c.Kind == h.Kind && c.Source == h.Source {
+				v.Differs = c.Differs
+			}
 		}
 		p.Rows = append(p.Rows, v)
 	}
@@ -364,6 +420,7 @@ type haltPage struct {
 	Since  stamp
 	Ago    string
 	May    bool
+	Ask    string // before it is lifted
 }
 
 func (x *exchange) haltTask() (haltPage, error) {
@@ -378,6 +435,17 @@ func (x *exchange) haltTask() (haltPage, error) {
 	t := task{Verb: verb, Path: "/halt", Back: "/halt", Lead: lead(verb), Button: verbWord(verb), Since: x.now, Fields: []field{reasonField()}}
 	p := haltPage{taskPage: x.taskPage(t), Switch: s, May: x.who.Has(verb.Allowed()...)}
 	p.Title, p.Section, p.Since, p.Ago = "Kill switch", "halt", p.At(s.Since), p.Rel(s.Since)
+	if !s.On || !p.May {
+		return p, nil
+	}
+	p.Ask = "Ask " + s.Actor + " whether the cause is gone before you lift it."
+	if s.Actor == x.who.Name {
+		p.Ask = "You threw it: make sure that the cause is gone before you lift it."
+	}
+	// The switch can be lifted without the number.
+	if sum, err := x.Service.Summary(x.ctx()); err == nil {
+		p.Task.Lead = "It holds " + many(sum.Reasons[jml.ReasonHalted], "journey") + " now. " + p.Task.Lead
+	}
 	return p, nil
 }
 

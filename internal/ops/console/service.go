@@ -21,6 +21,7 @@ type Service interface {
 	Feeds(ctx context.Context) ([]ops.Feed, error)
 	Quarantine(ctx context.Context) ([]intake.Quarantined, error)
 	Held(ctx context.Context) ([]intake.Held, error)
+	HeldChange(ctx context.Context, ref string) (ops.HeldChange, error)
 	Search(ctx context.Context, query string) ([]ops.Found, error)
 	Ledger(ctx context.Context, f ledger.RowFilter) ([]audit.Row, error)
 	Switch(ctx context.Context) (ops.Switch, error)

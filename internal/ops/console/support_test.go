@@ -42,6 +42,7 @@ type fake struct {
 	feedsOf []ops.Feed
 	kept    []intake.Quarantined
 	heldOf  []intake.Held
+	change  ops.HeldChange
 	recover func(ops.Recovery) (ops.Started, error)
 	staging func(ops.Staging) (ops.Started, error)
 	err     error // of everything that is only looked at
@@ -74,7 +75,18 @@ func (f *fake) Switch(context.Context) (ops.Switch, error)               { retur
 func (f *fake) Feeds(context.Context) ([]ops.Feed, error)                { return f.feedsOf, f.err }
 func (f *fake) Quarantine(context.Context) ([]intake.Quarantined, error) { return f.kept, f.err }
 func (f *fake) Held(context.Context) ([]intake.Held, error)              { return f.heldOf, f.err }
-func (f *fake) Search(context.Context, string) ([]ops.Found, error)      { return f.found, f.err }
+func (f *fake) HeldChange(ctx context.Context, _ string) (ops.HeldChange, error) {
+	out := f.change
+	if who, _ := access.From(ctx); !who.Has(access.Operator) {
+		out.Name, out.Version = "", ""
+		out.Differs = nil
+		for _, d := range f.change.Differs {
+			out.Differs = append(out.Differs, ops.Difference{What: d.What})
+		}
+	}
+	return out, f.err
+}
+func (f *fake) Search(context.Context, string) ([]ops.Found, error) { return f.found, f.err }
 func (f *fake) Recover(_ context.Context, r ops.Recovery) (ops.Started, error) {
 	return f.recover(r)
 }

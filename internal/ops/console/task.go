@@ -55,6 +55,9 @@ type task struct {
 	Lead   string // what will happen
 	Button string
 	Fields []field
+	// Compare says that the task is to decide between what Differs lists.
+	Compare bool
+	Differs []ops.Difference
 	// Version is what the operator sees of the object, Was the stage then, and
 	// Since when that was.
 	Version string
@@ -137,9 +140,22 @@ func lead(v ops.Verb) string {
 	case ops.VerbHalt:
 		return "No new pass is made anywhere, for anybody, within seconds. Passes that are out stay. It holds through restarts until somebody lifts it."
 	case ops.VerbLift:
-		return "Journeys that waited go on by themselves."
+		return "Journeys that waited are looked at again by themselves; some may then show another cause."
 	}
 	return ""
+}
+
+// reissueLead says what becomes of what there is.
+func reissueLead(j ops.Journey) string {
+	switch {
+	case j.View.PassID == "":
+		return "There is no pass now. Another one is made and goes out."
+	case j.Pass != nil && j.Pass.Issued == nil && j.Pass.Pickup != nil:
+		return "The link that is out stops working, then another one goes out. The pass is made when somebody uses it."
+	case j.Pass != nil && j.Pass.Issued == nil:
+		return "What is being made now is ended, then another pass is made and goes out."
+	}
+	return lead(ops.VerbReissue)
 }
 
 // userID is the form of an Entra object id.
@@ -181,6 +197,9 @@ func (x *exchange) journeyTask() (task, *ops.Journey, error) {
 	case ops.VerbLink:
 		t.Fields = append(t.Fields, field{Name: "user_id", Label: "Object id of the Entra user", Hint: "As Entra shows it on the user's page, such as 3f1c0d2e-….", Required: true, Max: 36, Mono: true})
 	case ops.VerbResend, ops.VerbReissue:
+		if verb == ops.VerbReissue {
+			t.Lead = reissueLead(j)
+		}
 		f := field{Name: "channel", Label: "Channel", Hint: "Another one than the profile's first, if that does not reach the employee."}
 		f.Options = append(f.Options, option{"", "The profile's first"})
 		for _, c := range x.channels(j) {
