@@ -75,10 +75,10 @@ func TestHeldDecisionIsOnWhatWasSeen(t *testing.T) {
 func TestFeedSteps(t *testing.T) {
 	w := newWorld(t)
 	w.desk.status = []intake.Status{
-		{Source: "hr", Kind: config.SourceWebhook, LastSeen: noon}, {Source: "pull", Kind: config.SourcePoll}, {Source: "push", Kind: config.SourceWebhook},
-		{Source: "quiet", Silent: true},
+		{Source: "hr", Kind: config.SourceWebhook, LastSeen: noon, ErrorRate: 0.6}, {Source: "pull", Kind: config.SourcePoll}, {Source: "push", Kind: config.SourceWebhook},
+		{Source: "quiet", Silent: true}, {Source: "busy", Kind: config.SourceWebhook, LastSeen: noon, ErrorRate: 0.2},
 	}
-	w.refused = map[string]int{"hr": 3}
+	w.refused = map[string]int{"hr": 3, "busy": 3}
 	s := w.service()
 	ctx := as(t.Context(), access.Viewer)
 	list, err := s.Feeds(ctx)
@@ -91,7 +91,7 @@ func TestFeedSteps(t *testing.T) {
 		do string
 	}{
 		{HealthFailing, "3 requests were refused since " + stamp(since)}, {HealthWaiting, "firstpass source run pull"}, {HealthWaiting, "firstpass source test push"},
-		{HealthSilent, "firstpass source run quiet"},
+		{HealthSilent, "firstpass source run quiet"}, {HealthOK, ""},
 	} {
 		if got := list[i]; got.Health != want.Health || !strings.Contains(got.Do, want.do) {
 			t.Errorf("%s: %s, %s", got.Source, got.Health, got.Do)

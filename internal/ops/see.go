@@ -117,7 +117,8 @@ func health(f Feed) (Health, string) {
 		return HealthBraked, "Look at the feed; if it is right, release the brake."
 	case f.Fault != "" || f.Counts["failed"] > 0 && f.ErrorRate > 0.5:
 		return HealthFailing, "Mend what its fault names; it is read again by itself."
-	case f.Refused > 0:
+	// A few among many are a stranger's, or an old secret's last words.
+	case f.Refused > 0 && f.ErrorRate >= 0.5:
 		return HealthFailing, fmt.Sprintf("%s refused since %s: nothing proves that they come from the HR system. Compare the secret and the signature settings (header, algorithm) there with those of this source.",
 			plural(f.Refused, "request was", "requests were"), stamp(f.RefusedSince))
 	case f.Silent:
