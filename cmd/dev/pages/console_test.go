@@ -218,6 +218,14 @@ func (d *opsDesk) Held(context.Context) ([]intake.Held, error) {
 	return []intake.Held{{Kind: jml.HoldContact, Source: "workday", Ref: "a91b77c04f7a", Since: morning().Add(-5 * time.Hour)}}, nil
 }
 
+func (d *opsDesk) HeldChange(_ context.Context, ref string) (ops.HeldChange, error) {
+	return ops.HeldChange{
+		Held: intake.Held{Kind: jml.HoldContact, Source: "workday", Ref: ref, Since: morning().Add(-5 * time.Hour)},
+		Name: "Runa Vestli", Version: "v1",
+		Differs: []ops.Difference{{What: "Private mail", InForce: "runa@example.org", Waiting: "r.vestli@example.net"}},
+	}, nil
+}
+
 func (d *opsDesk) Search(_ context.Context, q string) ([]ops.Found, error) {
 	if q == "nobody" {
 		return nil, nil
