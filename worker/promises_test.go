@@ -265,7 +265,7 @@ const lag = 10 * time.Minute
 // mayHave judges whether this user might have had a pass then.
 func (w *world) mayHave(e entrasim.PassEvent) {
 	approved := slices.ContainsFunc(w.approvals, func(d decision) bool {
-		return d.approve && !d.at.After(e.Time) && w.journey(d.at) == w.journey(e.Time)
+		return d.approve && !d.at.After(e.Time) && w.journey(d.at).Equal(w.journey(e.Time))
 	})
 	for i, s := range w.states {
 		until := w.now()
